@@ -1,0 +1,1 @@
+"""Policies: anything that answers an observation with an assistant message."""

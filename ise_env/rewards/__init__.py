@@ -1,0 +1,1 @@
+"""Checks, the verifier, and what a verdict is worth."""

@@ -1,0 +1,157 @@
+"""What a task kit is: everything that makes one sampled task real.
+
+A kit draws parameters, says which files the workspace starts with, which sub-goals the user
+will ask for, which checks decide success, and how the oracle solves it. It knows nothing of
+environments, backends, users or rollouts.
+
+Admission (`ise validate`): through the real environment the oracle passes every check; doing
+nothing, only claiming to be done, and every plausible wrong solution fail; no weighted check
+is true at reset; verifying twice agrees.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Generic, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from ise_env.intents.model import Complexity, Persona
+from ise_env.rewards.spec import Check
+from ise_env.workspaces.protocol import SeedFile
+
+
+class KitParams(BaseModel):
+    """Base of every kit's parameters; JSON-able, stored in the intent."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+P = TypeVar("P", bound=KitParams)
+
+
+@dataclass(frozen=True)
+class Seed:
+    """What the workspace holds before the first turn."""
+
+    files: tuple[SeedFile, ...] = ()
+    setup: tuple[str, ...] = ()
+    """Bash scripts run by the harness in `WORKDIR` with pinned git dates, before the checkpoint;
+    for what files cannot say (a git repository). Must be deterministic, and must succeed."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A seeded detail that a request has to mention for the sub-goal to be satisfiable."""
+
+    id: str
+    value: str
+    """Verbatim text: a path, a figure, a branch name. Occurs in `SubGoal.request`."""
+
+
+@dataclass(frozen=True)
+class SubGoal:
+    """One step that the user asks for in a turn of its own."""
+
+    id: str
+    """Unique in the kit; the episode knows it as `<task id>.<id>`."""
+    request: str
+    """Imperative clause without final punctuation, every fact in it verbatim:
+    `reconcile ledger/march.csv with ledger/bank.csv and write ...`."""
+    label: str
+    """Short noun phrase for later turns: `the reconciliation`, `the merge of feature/tax`."""
+    facts: tuple[Fact, ...] = ()
+    artifacts: tuple[str, ...] = ()
+    """Paths in which this person would look for the result (observable, not the checks)."""
+    question: str = ""
+    """What the agent might ask about it; empty if nothing is open."""
+    answer: str = ""
+    """The user's answer to that question; true of the workspace."""
+
+
+@dataclass(frozen=True)
+class ToolCall:
+    """A call that a scripted policy makes."""
+
+    tool: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class ToolReply:
+    """What it got back: the text that the agent sees, and nothing else."""
+
+    text: str
+
+    @property
+    def failed(self) -> bool:
+        """Whether the text itself says that the call failed."""
+        return (
+            "(Command exited with code" in self.text
+            or self.text.startswith('{"status": "error"')
+            or "Command timed out after" in self.text
+        )
+
+
+Solution = Generator[ToolCall | Sequence[ToolCall], list[ToolReply], str]
+"""Yields one call, or several made in parallel; is sent the replies in the same order; returns
+the closing words to the user for this sub-goal, in which every figure comes from a reply."""
+
+
+@dataclass(frozen=True)
+class WrongSolution:
+    """A plausible way to get it wrong that the checks must catch."""
+
+    name: str
+    run: Solution = field(repr=False)
+
+
+class Kit(ABC, Generic[P]):
+    """One task, real.
+
+    Subclasses live in `ise_env/tasks/<domain>/<kit>.py` and are found by the registry.
+    """
+
+    name: ClassVar[str]
+    """`<domain>/<slug>`."""
+    version: ClassVar[int] = 1
+    """Raised whenever the same parameters would give another workspace or other checks."""
+    title: ClassVar[str]
+    description: ClassVar[str]
+    tools: ClassVar[tuple[str, ...]] = ("exec", "read", "write", "edit")
+    requires: ClassVar[tuple[str, ...]] = ()
+    """Programs that must exist inside the workspace (`git`, `sqlite3`)."""
+    obstacle: ClassVar[str] = ""
+    """The authentic difficulty that must be noticed, in a phrase; empty if there is none."""
+    params: ClassVar[type[KitParams]]
+
+    @abstractmethod
+    def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> P:
+        """Draw parameters; all randomness from `rng`."""
+
+    @abstractmethod
+    def seed(self, p: P) -> Seed:
+        """Say what the workspace starts with; touches no path outside this kit's own folder."""
+
+    @abstractmethod
+    def subgoals(self, p: P) -> tuple[SubGoal, ...]:
+        """The steps that the user asks for, in order; usually one or two."""
+
+    @abstractmethod
+    def checks(self, p: P) -> tuple[Check, ...]:
+        """What must hold at the end; `Check.subgoal` is the kit's own sub-goal id."""
+
+    @abstractmethod
+    def solve(self, p: P, subgoal: str) -> Solution:
+        """The oracle's steps for one sub-goal; branches on what the tools really return."""
+
+    @abstractmethod
+    def review(self, p: P, subgoal: str) -> Solution:
+        """Steps that look at the finished result when the user asks to verify it."""
+
+    @abstractmethod
+    def wrong(self, p: P) -> tuple[WrongSolution, ...]:
+        """At least one plausible wrong solution of the whole kit."""

@@ -1,0 +1,1 @@
+"""The tools that an agent is offered, one a file, one registry."""

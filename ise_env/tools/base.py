@@ -1,0 +1,86 @@
+"""What a tool is: a name, pydantic parameters, a function, and a true outcome.
+
+The text is what the agent sees, in the reference tool set's own words. The outcome beside it
+is what really happened, for the trace; the agent never sees it. A tool knows the workspace
+and its own episode state, not the intent, the user or the checks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from ise_env.workspaces.protocol import Workspace
+
+OutcomeStatus = Literal[
+    "ok", "nonzero_exit", "tool_error", "timeout", "killed", "truncated", "harness_error"
+]
+"""What became of a call. `truncated`: it succeeded, but the agent saw only part of the result."""
+
+FAILED: frozenset[str] = frozenset({"nonzero_exit", "tool_error", "timeout", "killed"})
+"""Statuses that count as a failed tool call (robustness, recovery spans)."""
+
+
+class Outcome(BaseModel):
+    """What really happened in one tool call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    status: OutcomeStatus
+    exit_code: int | None = None
+    signal: int | None = None
+    duration_s: float = 0.0
+    bytes: int = 0
+    """Size of the text that the agent got."""
+    error: str | None = None
+    """Short stable class of a failure: `unknown_tool`, `bad_arguments`, `not_found`, ..."""
+    recovered_by: str | None = None
+    """Id of the later call that made this failure good, once known."""
+
+
+@dataclass(frozen=True)
+class ToolResult:
+    """What a tool gives back."""
+
+    text: str
+    outcome: Outcome
+
+
+class Params(BaseModel):
+    """Base of every tool's parameters: unknown keys are ignored, as upstream does."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+P = TypeVar("P", bound=Params)
+
+
+@dataclass
+class ToolContext:
+    """What a tool may touch during one episode."""
+
+    workspace: Workspace
+    rng: np.random.Generator
+    """Source of session names and the like: same seed, same names."""
+    state: dict[str, Any] = field(default_factory=dict)
+    """Private to tools, keyed by tool name; lives as long as the episode."""
+
+
+@dataclass(frozen=True)
+class Tool(Generic[P]):
+    """One entry of the registry; made by the `@tool` decorator."""
+
+    name: str
+    description: str
+    params: type[P]
+    run: Callable[[P, ToolContext], ToolResult]
+
+    def schema(self) -> dict[str, Any]:
+        """The function schema in the OpenAI wire shape, `{"type": "function", ...}`."""
+        from ise_env.tools.schema import function_schema
+
+        return function_schema(self.name, self.description, self.params)

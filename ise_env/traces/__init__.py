@@ -1,0 +1,1 @@
+"""Trajectories: the record, the store, and how to read them back."""

@@ -1,0 +1,142 @@
+"""The trajectory record: one episode, one JSON object.
+
+Messages keep the OpenAI wire shape, verbatim; everything of ours about a message is under its
+one key `x`, which exporters strip. What is constant over a run (tool schemas, system prompts)
+is stored once by hash and referred to.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from ise_env.agents.protocol import AgentProvenance
+from ise_env.intents.model import Intent
+from ise_env.rewards.spec import CheckVerdict
+from ise_env.users.protocol import UserVerdict
+from ise_env.workspaces.protocol import FileChange
+
+SCHEMA_VERSION = 1
+
+TerminationReason = Literal[
+    "user_satisfied",
+    "user_gave_up",
+    "agent_ended",
+    "turn_budget",
+    "tool_call_budget",
+    "token_budget",
+    "context_overflow",
+    "tool_time_budget",
+    "workspace_gone",
+    "time_limit",
+    "error",
+]
+
+
+class Record(BaseModel):
+    """Base of the record's parts."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Termination(Record):
+    """Why the episode ended."""
+
+    reason: TerminationReason
+    by: Literal["user", "agent", "budget", "harness"]
+    truncated: bool
+
+
+class ErrorRecord(Record):
+    """What made an episode invalid."""
+
+    kind: str
+    """Class name of `ise_env.errors`."""
+    blame: str
+    message: str
+    retryable: bool
+
+
+class WorkspaceRecord(Record):
+    """Where the episode ran, and what it left."""
+
+    backend: str
+    image: str
+    limits: dict[str, JsonValue]
+    degraded: list[str] = Field(default_factory=list)
+    diff: list[FileChange] = Field(default_factory=list)
+
+
+class Recovery(Record):
+    """A failed tool call and the later call that made it good."""
+
+    failed: str
+    """Id of the failed call."""
+    recovered: str
+    """Id of the call that made it good."""
+    calls_between: int
+    tool: str
+
+
+class UserRecord(Record):
+    """Who played the user."""
+
+    name: str
+    version: str
+    scripted: bool
+    model: str | None = None
+    prompt_sha256: str | None = None
+
+
+class Provenance(Record):
+    """Who and what produced the episode."""
+
+    agent: AgentProvenance
+    user: UserRecord | None
+    """None in direct-query mode."""
+    realiser: dict[str, JsonValue] | None
+    judge: dict[str, JsonValue] | None = None
+    versions: dict[str, str]
+    system_prompt_sha256: str
+    tools_sha256: str
+
+
+class Trajectory(Record):
+    """One episode.
+
+    Attributes:
+        episode_id: Content hash of intent, trial, seed and the configuration that matters;
+            never of hosts, ports or concurrency.
+        messages: OpenAI wire shape plus `x` {turn, step, outcome, user, usage, timing, ...}.
+        steps: Environment steps (assistant messages).
+        reward: None when nothing was judged or the episode is invalid.
+        valid: False when the user simulator, the workspace's machinery, the model endpoint or
+            the verifier failed; such an episode says nothing about the agent.
+    """
+
+    schema_version: Literal[1] = 1
+    episode_id: str
+    run_id: str
+    intent: Intent
+    intent_sha256: str
+    trial: int
+    seed: int
+    messages: list[dict[str, Any]]
+    steps: int
+    reward: float | None
+    success: bool | None
+    reward_parts: dict[str, JsonValue] = Field(default_factory=dict)
+    checks: list[CheckVerdict] = Field(default_factory=list)
+    termination: Termination
+    valid: bool
+    error: ErrorRecord | None = None
+    user_verdict: UserVerdict | None = None
+    ledger: dict[str, Any] | None = None
+    recoveries: list[Recovery] = Field(default_factory=list)
+    workspace: WorkspaceRecord | None
+    provenance: Provenance
+    usage: dict[str, JsonValue] | None = None
+    """Summed over the agent's calls; None where no model ran."""
+    wall_s: float
+    redactions: int = 0
