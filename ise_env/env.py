@@ -1,0 +1,462 @@
+"""IntentEnv: one intent, one episode.
+
+One action is one assistant message. With tool calls: they run in order and the user stays
+silent. Without: the user simulator answers, or closes. Nothing starts before `reset`.
+
+This module wires the rooms together and decides when an episode ends; what tools do, what
+users say and what checks mean is none of its business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from importlib import resources
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import numpy as np
+from gymnasium import spaces
+from gymnasium.envs.registration import EnvSpec
+
+from ise_env.action import text_of, to_message
+from ise_env.agents.protocol import AgentProvenance
+from ise_env.episode import Episode
+from ise_env.errors import (
+    ConfigError,
+    UserSimulatorError,
+    VerifierError,
+    WorkspaceError,
+    blame,
+)
+from ise_env.intents.load import as_intent
+from ise_env.intents.model import Intent
+from ise_env.render import render_message
+from ise_env.rewards.spec import Verdict
+from ise_env.rewards.verifier import Evidence, verify
+from ise_env.spaces import AssistantMessage, Message, Messages, Tools
+from ise_env.tasks.bind import BoundTask, bind
+from ise_env.tools.base import ToolContext
+from ise_env.tools.dispatch import dispatch
+from ise_env.tools.registry import resolve
+from ise_env.traces.record import Termination, TerminationReason, Trajectory, WorkspaceRecord
+from ise_env.users import make_user
+from ise_env.users.digest import DigestBuilder
+from ise_env.users.protocol import User
+from ise_env.workspaces import make_backend
+from ise_env.workspaces.protocol import Completed, Limits, Workspace
+
+Observation = dict[str, Any]
+
+_SETUP_ENV = {
+    "GIT_AUTHOR_DATE": "2026-01-01T09:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-01T09:00:00Z",
+    "TZ": "UTC",
+    "LC_ALL": "C.UTF-8",
+}
+
+
+@functools.cache
+def default_system_prompt() -> str:
+    """Return the packaged system prompt."""
+    return resources.files("ise_env").joinpath("system_prompt.v1.md").read_text("utf-8")
+
+
+@dataclass
+class _Live:
+    """What exists only while an episode is going on."""
+
+    workspace: Workspace
+    tools: ToolContext
+    user: User | None = None
+    digest: DigestBuilder | None = None
+
+
+class IntentEnv(gym.Env[Observation, Any]):
+    """One structured intent as a Gymnasium environment on a live, isolated OS workspace.
+
+    Observation: `{"messages": [...], "tools": [...]}`, the whole history in the OpenAI wire
+    shape and the function schemas; it is the request of `client.chat.completions.create`.
+    Action: an assistant message (dict, SDK object, or a string).
+    Reward: 0 until the end, then safety x the weighted share of checks that pass, in [0, 1].
+    `info`: `intent_id`, `turn`, `step`, `new_messages` and, at the end, `termination`,
+    `judged`, `success`, `reward_parts`.
+
+    Args:
+        intent: An `Intent`, its dict, a published ISETrace record, or a line of text. May be
+            left out when every `reset` names one in `options={"intent": ...}`.
+        user: Who plays the user (`"rule"`, ...); None for direct-query mode: a single
+            instruction, and the first message without tool calls ends the episode.
+        workspace: Where tools run (`"local"`, ...).
+        tools: Names of the tools offered; None for the default set.
+        system_prompt: Replaces the packaged one.
+        max_turns: User turns, the opening included, before the episode is truncated.
+        max_tool_calls: Tool calls before the episode is truncated.
+        tool_time_s: Seconds spent inside tools before the episode is truncated.
+        token_budget: Completion tokens before the episode is truncated, where usage is known.
+        limits: Resource limits of the workspace.
+        allow_degraded: Names of limits that may go unenforced (recorded in the trace).
+        allow_kit_drift: Accept an intent whose kits have another version than the installed
+            ones.
+        render_mode: `"ansi"` (a transcript as a string) or `"human"` (printed as it grows).
+
+    Example:
+        >>> import gymnasium as gym
+        >>> env = gym.make("ise_env:ISE/Intent-v0", intent="Count the files here.")
+        >>> observation, info = env.reset(seed=7)
+        >>> [message["role"] for message in observation["messages"]]
+        ['system', 'user']
+        >>> env.close()
+    """
+
+    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human"], "render_fps": 4}
+
+    def __init__(
+        self,
+        intent: Intent | Mapping[str, Any] | str | None = None,
+        *,
+        user: str | None = "rule",
+        workspace: str = "local",
+        tools: Sequence[str] | None = None,
+        system_prompt: str | None = None,
+        max_turns: int = 20,
+        max_tool_calls: int = 200,
+        tool_time_s: float = 600.0,
+        token_budget: int | None = None,
+        limits: Limits | Mapping[str, Any] | None = None,
+        allow_degraded: Sequence[str] = (),
+        allow_kit_drift: bool = False,
+        render_mode: str | None = None,
+    ) -> None:
+        if render_mode not in (None, *self.metadata["render_modes"]):
+            raise ConfigError(f"render_mode {render_mode!r} is none of ansi, human")
+        self.observation_space = spaces.Dict({"messages": Messages(), "tools": Tools()})
+        self.action_space = AssistantMessage()
+        self.render_mode = render_mode
+        self.intent = None if intent is None else as_intent(intent)
+        self.user_spec = user
+        self.workspace_spec = workspace
+        self.system_prompt = default_system_prompt() if system_prompt is None else system_prompt
+        self.max_turns = max_turns
+        self.max_tool_calls = max_tool_calls
+        self.tool_time_s = tool_time_s
+        self.token_budget = token_budget
+        self.limits = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
+        self.allow_degraded = tuple(allow_degraded)
+        self.allow_kit_drift = allow_kit_drift
+        self._tools = resolve(tools)
+        self._schemas = [tool.schema() for tool in self._tools.values()]
+        self._spec: EnvSpec | None = None
+        self._episode: Episode | None = None
+        self._live: _Live | None = None
+        self._bound: tuple[BoundTask, ...] = ()
+        self._rendered = 0
+
+    @property
+    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+        """The registration; its `intent` is made JSON-able so that `to_json` round-trips."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        if spec is not None and isinstance(spec.kwargs.get("intent"), Intent):
+            spec.kwargs["intent"] = spec.kwargs["intent"].model_dump(mode="json")
+        self._spec = spec
+
+    @property
+    def episode(self) -> Episode:
+        """The episode going on, or the last one.
+
+        Raises:
+            ConfigError: `reset` was never called.
+        """
+        if self._episode is None:
+            raise ConfigError("no episode yet: call reset() first")
+        return self._episode
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Start a new episode in a fresh workspace.
+
+        Args:
+            seed: Seeds all of the episode's randomness, the user simulator's included.
+            options: `{"intent": ...}` replaces the intent from this episode on.
+
+        Raises:
+            ConfigError: The intent, a kit or a tool cannot be used.
+            WorkspaceError: The workspace could not be made or seeded.
+            UserSimulatorError: The user found no legal opening.
+        """
+        super().reset(seed=seed)
+        self._release()
+        if options and options.get("intent") is not None:
+            self.intent = as_intent(options["intent"])
+        if self.intent is None:
+            raise ConfigError("no intent: give one to the constructor or in reset options")
+        self._bound = bind(self.intent, allow_kit_drift=self.allow_kit_drift)
+        self._episode = Episode(self.intent, seed, self._schemas, self.system_prompt)
+        self._rendered = 0
+        try:
+            self._live = _Live(workspace := self._create_workspace(), self._tool_context(workspace))
+            self._seed_workspace(workspace)
+            self._start_user(self._live)
+        except BaseException:
+            self._release()
+            raise
+        if self.render_mode == "human":
+            self._print_new()
+        return self.episode.observation(), self._info(new_messages=2)
+
+    def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Play one assistant message.
+
+        Args:
+            action: An assistant message, a dict, the openai SDK's object, or a string.
+
+        Returns:
+            Observation, reward, terminated, truncated, info.
+
+        Raises:
+            InvalidAction: `action` is not an assistant message at all.
+            ResetNeeded: The episode is over or never began.
+            WorkspaceError, UserSimulatorError, VerifierError: Infrastructure failed; the
+                episode is invalid and must not be scored.
+        """
+        episode, live = self.episode, self._going_on()
+        message, annotations = to_message(action)
+        before = len(episode.messages)
+        episode.add_assistant(message, annotations)
+        try:
+            if "tool_calls" in message:
+                self._run_tools(live, message)
+            elif live.user is None:
+                self._end("agent_ended", by="agent")
+            else:
+                self._ask_user(live, live.user, text_of(message))
+            if episode.termination is None:
+                self._enforce_budgets()
+            reward = self._conclude(live) if episode.termination else 0.0
+        except BaseException:
+            self._release()
+            raise
+        if self.render_mode == "human":
+            self._print_new()
+        ended = episode.termination
+        return (
+            episode.observation(),
+            reward,
+            ended is not None and not ended.truncated,
+            ended is not None and ended.truncated,
+            self._info(new_messages=len(episode.messages) - before),
+        )
+
+    def trajectory(
+        self,
+        *,
+        agent: AgentProvenance,
+        episode_id: str = "",
+        run_id: str = "",
+        trial: int = 0,
+        wall_s: float = 0.0,
+        error: BaseException | None = None,
+    ) -> Trajectory:
+        """Return the record of the episode going on, or of the last one.
+
+        Args:
+            agent: Who acted.
+            episode_id: Content hash that the collector gives it.
+            run_id: Run it belongs to.
+            trial: Which attempt at the same intent.
+            wall_s: Wall time of the whole episode, in seconds.
+            error: The infrastructure failure that made it invalid, if one did.
+        """
+        return self.episode.trajectory(
+            episode_id=episode_id,
+            run_id=run_id,
+            trial=trial,
+            agent=agent,
+            wall_s=wall_s,
+            error=error,
+        )
+
+    def render(self) -> str | None:  # type: ignore[override]
+        """Return the transcript so far (`ansi`), or print what is new (`human`)."""
+        if self.render_mode == "ansi":
+            return "\n".join(render_message(message) for message in self.episode.messages)
+        if self.render_mode == "human":
+            self._print_new()
+        return None
+
+    def close(self) -> None:
+        """End the workspace; idempotent."""
+        self._release()
+
+    # -- starting ----------------------------------------------------------------------------
+
+    def _child_rng(self) -> np.random.Generator:
+        return np.random.default_rng(int(self.np_random.integers(2**63)))
+
+    def _create_workspace(self) -> Workspace:
+        workspace = make_backend(self.workspace_spec).create(
+            limits=self.limits, allow_degraded=self.allow_degraded, owner="env"
+        )
+        self.episode.workspace = WorkspaceRecord(
+            backend=workspace.backend,
+            image=workspace.image,
+            limits=asdict(self.limits),
+            degraded=list(workspace.degraded),
+        )
+        return workspace
+
+    def _tool_context(self, workspace: Workspace) -> ToolContext:
+        return ToolContext(workspace, self._child_rng())
+
+    def _seed_workspace(self, workspace: Workspace) -> None:
+        seeds = [(task, task.seed()) for task in self._bound]
+        with blame(WorkspaceError, "seeding the workspace"):
+            workspace.populate([file for _, seed in seeds for file in seed.files])
+            for task, seed in seeds:
+                for script in seed.setup:
+                    _run_setup(workspace, task, script)
+            workspace.checkpoint()
+
+    def _start_user(self, live: _Live) -> None:
+        rng, intent = self._child_rng(), self.episode.intent
+        if self.user_spec is None:
+            self.episode.add_instruction(intent.utterance)
+            return
+        subgoals = [goal for task in self._bound for goal in task.subgoals()]
+        with blame(UserSimulatorError, "opening the dialogue"):
+            live.user = make_user(self.user_spec, intent=intent, subgoals=subgoals, rng=rng)
+            live.digest = DigestBuilder(live.workspace, live.user)
+            self.episode.user = live.user.provenance
+            self.episode.add_user_turn(live.user.open())
+
+    # -- one step ----------------------------------------------------------------------------
+
+    def _going_on(self) -> _Live:
+        if self._live is None or self.episode.termination is not None:
+            raise gym.error.ResetNeeded("the episode is over: call reset() first")
+        return self._live
+
+    def _run_tools(self, live: _Live, message: Message) -> None:
+        episode = self.episode
+        budget = self.max_tool_calls - len(episode.calls)
+        result = dispatch(message, self._tools, live.tools, budget=budget)
+        for done in result.results:
+            episode.add_tool_result(done.message, done.outcome, done.call)
+        if result.failure is not None:
+            raise result.failure
+        if result.gone is not None:
+            self._end("workspace_gone", by="agent")
+        elif result.over_budget:
+            self._end("tool_call_budget", by="budget", truncated=True)
+
+    def _ask_user(self, live: _Live, user: User, text: str) -> None:
+        assert live.digest is not None
+        episode = self.episode
+        if episode.user_turns >= self.max_turns:
+            self._end("turn_budget", by="budget", truncated=True)
+            return
+        with blame(WorkspaceError, "looking at the workspace for the user"):
+            digest = live.digest.build(text, tool_calls=self._calls_since_user())
+        with blame(UserSimulatorError, "answering as the user"):
+            turn = user.reply(digest)
+        episode.add_user_turn(turn)
+        if turn.ends:
+            reason: TerminationReason = "user_satisfied" if turn.act == "close" else "user_gave_up"
+            self._end(reason, by="user")
+
+    def _calls_since_user(self) -> int:
+        count = 0
+        for message in reversed(self.episode.messages):
+            if message["role"] == "user":
+                break
+            count += message["role"] == "tool"
+        return count
+
+    def _enforce_budgets(self) -> None:
+        episode = self.episode
+        if episode.tool_time_s > self.tool_time_s:
+            self._end("tool_time_budget", by="budget", truncated=True)
+        elif self.token_budget is not None and episode.tokens > self.token_budget:
+            self._end("token_budget", by="budget", truncated=True)
+
+    # -- ending ------------------------------------------------------------------------------
+
+    def _end(self, reason: TerminationReason, *, by: Any, truncated: bool = False) -> None:
+        self.episode.termination = Termination(reason=reason, by=by, truncated=truncated)
+
+    def truncate(self, reason: TerminationReason) -> float:
+        """End the episode from outside (`context_overflow`, `time_limit`) and score it.
+
+        Args:
+            reason: What is recorded as the reason.
+
+        Returns:
+            The reward, as `step` would have returned it.
+        """
+        live = self._going_on()
+        self._end(reason, by="budget", truncated=True)
+        try:
+            return self._conclude(live)
+        finally:
+            self._release()
+
+    def _conclude(self, live: _Live) -> float:
+        """Verify from outside, release the workspace, and return the reward."""
+        episode = self.episode
+        if live.user is not None:
+            episode.ledger = live.user.ledger()
+        with blame(WorkspaceError, "freezing the workspace"):
+            frozen = live.workspace.freeze()
+            changes = frozen.diff()
+        if episode.workspace is not None:
+            episode.workspace.diff = changes
+        checks = [check for task in self._bound for check in task.checks()]
+        evidence = Evidence(
+            frozen=frozen, agent_texts=episode.assistant_texts(), changes=tuple(changes)
+        )
+        with blame(VerifierError, "verifying the final state"):
+            episode.verdict = verify(checks, evidence)
+        self._release()
+        return episode.verdict.reward or 0.0
+
+    def _release(self) -> None:
+        live, self._live = self._live, None
+        if live is not None:
+            with contextlib.suppress(WorkspaceError):
+                live.workspace.close()
+
+    # -- telling -----------------------------------------------------------------------------
+
+    def _info(self, *, new_messages: int) -> dict[str, Any]:
+        episode = self.episode
+        info: dict[str, Any] = {
+            "intent_id": episode.intent.id,
+            "turn": episode.user_turns,
+            "step": episode.steps,
+            "new_messages": new_messages,
+            "termination": episode.termination.reason if episode.termination else None,
+        }
+        verdict: Verdict | None = episode.verdict
+        if verdict is not None:
+            info["judged"] = verdict.judged
+            info["success"] = verdict.success
+            info["reward_parts"] = dict(verdict.parts)
+        return info
+
+    def _print_new(self) -> None:
+        for message in self.episode.messages[self._rendered :]:
+            print(render_message(message), flush=True)  # noqa: T201
+        self._rendered = len(self.episode.messages)
+
+
+def _run_setup(workspace: Workspace, task: BoundTask, script: str) -> None:
+    done = workspace.run(["bash", "-euc", script], env=_SETUP_ENV, timeout_s=60.0)
+    if not (isinstance(done, Completed) and done.exit_code == 0):
+        said = done.output[-400:].decode("utf-8", "replace").strip() or "no output"
+        raise WorkspaceError(f"setup of kit {task.kit.name} failed: {said}")

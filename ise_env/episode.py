@@ -1,0 +1,224 @@
+"""What happened so far in one episode: history, annotations, counters, and the record of it.
+
+The history handed out is made of copies; what is kept here is what the trace says. Messages
+are append-only and pure wire format; everything of ours about message `i` is in `notes[i]`
+and becomes the key `x` of the recorded message.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from typing import Any
+
+from ise_env.agents.protocol import AgentProvenance
+from ise_env.errors import IseError
+from ise_env.intents.model import Intent
+from ise_env.rewards.spec import Verdict
+from ise_env.spaces import Message
+from ise_env.tools.base import Outcome
+from ise_env.tools.outcome import CallRecord, label_recoveries
+from ise_env.traces.record import (
+    ErrorRecord,
+    Provenance,
+    Termination,
+    Trajectory,
+    UserRecord,
+    WorkspaceRecord,
+)
+from ise_env.users.protocol import UserProvenance, UserTurn, UserVerdict
+
+
+def sha256_of(value: Any) -> str:
+    """Hash a JSON value by its canonical text, or a string as it is."""
+    text = value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+@functools.cache
+def versions() -> dict[str, str]:
+    """Versions of what shaped the episode."""
+    names = ("ise-env", "gymnasium", "pydantic", "numpy", "openai")
+    found = {"python": platform.python_version()}
+    for name in names:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+@dataclass
+class Episode:
+    """One episode in the making.
+
+    Args:
+        intent: What the user wants.
+        seed: What the episode's randomness came from; None if the caller gave none.
+        tools: Function schemas offered, constant for the episode.
+        system_prompt: The first message.
+    """
+
+    intent: Intent
+    seed: int | None
+    tools: list[dict[str, Any]]
+    system_prompt: str
+    messages: list[Message] = field(default_factory=list)
+    notes: list[dict[str, Any]] = field(default_factory=list)
+    calls: list[CallRecord] = field(default_factory=list)
+    steps: int = 0
+    user_turns: int = 0
+    tool_time_s: float = 0.0
+    tokens: int = 0
+    usage: dict[str, Any] | None = None
+    termination: Termination | None = None
+    verdict: Verdict | None = None
+    user: UserProvenance | None = None
+    user_verdict: UserVerdict | None = None
+    ledger: dict[str, Any] | None = None
+    workspace: WorkspaceRecord | None = None
+    _shown: list[Message] = field(default_factory=list, repr=False)
+
+    def __post_init__(self) -> None:
+        """Begin the history with the system message."""
+        self._append({"role": "system", "content": self.system_prompt})
+
+    def _append(self, message: Message, **note: Any) -> None:
+        self.messages.append(message)
+        self.notes.append({"turn": self.user_turns, "step": self.steps, **note})
+        # A second copy is what observations are made of: whoever writes into an observation
+        # changes neither the history nor the trace.
+        self._shown.append(copy.deepcopy(message))
+
+    def add_user_turn(self, turn: UserTurn) -> None:
+        """Append what the user said."""
+        self.user_turns += 1
+        note = turn.model_dump(mode="json", exclude={"message"}, exclude_none=True)
+        self._append({"role": "user", "content": turn.message}, user=note)
+        if turn.ends:
+            self.user_verdict = turn.verdict
+
+    def add_instruction(self, text: str) -> None:
+        """Append the single instruction of direct-query mode."""
+        self.user_turns += 1
+        self._append({"role": "user", "content": text}, instruction=True)
+
+    def add_assistant(self, message: Message, annotations: dict[str, Any]) -> None:
+        """Append what the agent said or called."""
+        self.steps += 1
+        self._append(message, **annotations)
+        usage = annotations.get("usage")
+        if isinstance(usage, dict):
+            self._add_usage(usage)
+
+    def _add_usage(self, usage: dict[str, Any]) -> None:
+        self.usage = self.usage or {}
+        for key, value in usage.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                self.usage[key] = self.usage.get(key, 0) + value
+        completion = usage.get("completion_tokens")
+        self.tokens += completion if isinstance(completion, int) else 0
+
+    def add_tool_result(self, message: Message, outcome: Outcome, call: CallRecord) -> None:
+        """Append one tool message with its true outcome."""
+        self.tool_time_s += outcome.duration_s
+        self.calls.append(call)
+        self._append(message, outcome=outcome)
+
+    def observation(self) -> dict[str, Any]:
+        """Return a fresh observation: `{"messages": [...], "tools": [...]}`."""
+        return {
+            "messages": [message.copy() for message in self._shown],
+            "tools": [tool.copy() for tool in self.tools],
+        }
+
+    def assistant_texts(self) -> list[str]:
+        """Everything the agent said to the user, in order."""
+        from ise_env.action import text_of
+
+        return [text_of(m) for m in self.messages if m["role"] == "assistant"]
+
+    def trajectory(
+        self,
+        *,
+        episode_id: str,
+        run_id: str,
+        trial: int,
+        agent: AgentProvenance,
+        wall_s: float,
+        error: BaseException | None,
+    ) -> Trajectory:
+        """Assemble the record; what is not known is null, never made up."""
+        recoveries = label_recoveries(self.calls)
+        healed = {r.failed: r.recovered for r in recoveries}
+        for call in self.calls:
+            call.outcome.recovered_by = healed.get(call.call_id)
+        failure = _error_record(error) if error else None
+        verdict = None if failure else self.verdict
+        ended = self.termination or Termination(
+            reason="error" if failure else "time_limit", by="harness", truncated=True
+        )
+        if failure:
+            ended = Termination(reason="error", by="harness", truncated=True)
+        return Trajectory(
+            episode_id=episode_id,
+            run_id=run_id,
+            intent=self.intent,
+            intent_sha256=self.intent.sha256(),
+            trial=trial,
+            seed=self.seed or 0,
+            messages=[_recorded(m, x) for m, x in zip(self.messages, self.notes, strict=True)],
+            steps=self.steps,
+            reward=verdict.reward if verdict else None,
+            success=verdict.success if verdict else None,
+            reward_parts=verdict.parts if verdict else {},
+            checks=verdict.checks if verdict else [],
+            termination=ended,
+            valid=failure is None,
+            error=failure,
+            user_verdict=self.user_verdict,
+            ledger=self.ledger,
+            recoveries=recoveries,
+            workspace=self.workspace,
+            provenance=Provenance(
+                agent=agent,
+                user=UserRecord(**asdict(self.user)) if self.user else None,
+                realiser=self.intent.realiser.model_dump() if self.intent.realiser else None,
+                versions=versions(),
+                system_prompt_sha256=sha256_of(self.system_prompt),
+                tools_sha256=sha256_of(self.tools),
+            ),
+            usage=self.usage,
+            wall_s=wall_s,
+        )
+
+
+def _recorded(message: Message, note: dict[str, Any]) -> dict[str, Any]:
+    plain = {
+        k: v.model_dump(exclude_none=True) if isinstance(v, Outcome) else v for k, v in note.items()
+    }
+    return {**message, "x": plain}
+
+
+def _error_record(error: BaseException) -> ErrorRecord:
+    if isinstance(error, IseError):
+        return ErrorRecord(
+            kind=type(error).__name__,
+            blame=error.blame,
+            message=str(error),
+            retryable=error.retryable,
+        )
+    return ErrorRecord(
+        kind=type(error).__name__, blame="harness", message=str(error), retryable=False
+    )
+
+
+def ids_of(calls: Sequence[Any]) -> list[str]:
+    """Ids of a message's tool calls, as far as they have any."""
+    return [str(call.get("id", "")) for call in calls if isinstance(call, dict)]
