@@ -1,0 +1,50 @@
+# Two commands on a fresh Debian or Ubuntu machine:
+#   make demo    sets up, collects 100 episodes without key or daemon, shows what came out
+#   make test    sets up and runs the tests
+SHELL := /bin/bash
+VENV ?= .venv
+PYTHON ?= python3
+BIN := $(VENV)/bin
+RUN ?= runs/demo
+N ?= 100
+TEST_ARGS ?=
+
+.PHONY: demo test lint setup setup-test clean
+demo: setup
+	@rm -rf $(RUN)
+	@mkdir -p $(dir $(RUN))
+	$(BIN)/ise intents sample -n $(N) --seed 7 --out $(RUN).intents.jsonl --force
+	$(BIN)/ise rollout --intents $(RUN).intents.jsonl --agent faulty -n $(N) --concurrency 4 --out $(RUN)
+	$(BIN)/ise stats $(RUN)
+	$(BIN)/ise show $(RUN) 0
+
+test: setup-test
+	$(BIN)/python -m pytest $(TEST_ARGS)
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+setup: $(VENV)/.core
+setup-test: $(VENV)/.test
+
+.PHONY: system
+system:
+	@./scripts/system-packages
+
+$(VENV)/.core: pyproject.toml scripts/system-packages | system
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.test: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
