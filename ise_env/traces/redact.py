@@ -1,0 +1,128 @@
+"""Secrets of the host never enter a trajectory.
+
+What is looked for: the values of this process's own secret-looking environment variables,
+the path of this user's home, and the well-known shapes of keys and tokens. A replacement holds
+no quote, backslash or newline, so that text which is itself JSON stays JSON.
+
+What the intent itself contains is left alone: a task may be about a key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ise_env.traces.record import Trajectory
+
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_PAT$", re.IGNORECASE)
+_SHORTEST_SECRET = 12
+"""Characters; a shorter value would hit ordinary text."""
+
+_SHAPES: Mapping[str, str] = {
+    "private key": (
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[A-Za-z0-9+/=\s\\]{40,}?"
+        r"-----END (?:[A-Z]+ )*PRIVATE KEY-----"
+    ),
+    "anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
+    "openai key": r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,}",
+    "github token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})",
+    "gitlab token": r"\bglpat-[A-Za-z0-9_-]{20,}",
+    "hugging face token": r"\bhf_[A-Za-z0-9]{30,}",
+    "aws key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
+    "google key": r"\bAIza[A-Za-z0-9_-]{35}",
+    "slack token": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
+    "web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+}
+
+_SHARED_HOMES = frozenset({"/", "/root", "/home/agent"})
+"""Homes whose path is ordinary text inside a workspace too."""
+
+
+class Redactor:
+    """Replaces secrets in a record and counts what it did.
+
+    Args:
+        literals: Exact strings to replace, with what they are.
+        shapes: Regular expressions, with what they match.
+    """
+
+    def __init__(
+        self, literals: Mapping[str, str] | None = None, shapes: Mapping[str, str] = _SHAPES
+    ) -> None:
+        longest_first = sorted((literals or {}).items(), key=lambda item: -len(item[0]))
+        patterns = [(kind, re.escape(text)) for text, kind in longest_first]
+        patterns += [(kind, pattern) for kind, pattern in shapes.items()]
+        self._kinds = [kind for kind, _ in patterns]
+        self._pattern = re.compile("|".join(f"({p})" for _, p in patterns)) if patterns else None
+
+    @classmethod
+    def of_this_host(cls, environment: Mapping[str, str] | None = None) -> Redactor:
+        """Look for this process's own secrets, this user's home, and the usual shapes."""
+        environment = os.environ if environment is None else environment
+        literals = {
+            value: "secret of the host"
+            for name, value in environment.items()
+            if _SECRET_NAME.search(name) and len(value) >= _SHORTEST_SECRET and value[0] != "/"
+        }
+        home = str(Path(environment.get("HOME", "/")))
+        if home not in _SHARED_HOMES:
+            literals[home] = "home"
+        return cls(literals)
+
+    def redact(self, trajectory: Trajectory) -> Trajectory:
+        """Return the record without secrets; `redactions` says how many there were."""
+        if self._pattern is None:
+            return trajectory
+        work = _Pass(self._pattern, self._kinds, _texts_of(trajectory))
+        changed = {
+            "messages": work.walk(trajectory.messages),
+            "checks": [
+                check.model_copy(update={"evidence": work.text(check.evidence)})
+                for check in trajectory.checks
+            ],
+            "error": trajectory.error
+            and trajectory.error.model_copy(
+                update={"message": work.text(trajectory.error.message)}
+            ),
+            "ledger": work.walk(trajectory.ledger),
+        }
+        if not work.count:
+            return trajectory
+        changed["redactions"] = trajectory.redactions + work.count
+        return trajectory.model_copy(update=changed)
+
+
+def _texts_of(trajectory: Trajectory) -> str:
+    return trajectory.intent.model_dump_json()
+
+
+class _Pass:
+    """One record's worth of replacing."""
+
+    def __init__(self, pattern: re.Pattern[str], kinds: list[str], allowed_in: str) -> None:
+        self._pattern = pattern
+        self._kinds = kinds
+        self._allowed_in = allowed_in
+        self.count = 0
+
+    def text(self, text: str) -> str:
+        return self._pattern.sub(self._replace, text)
+
+    def _replace(self, match: re.Match[str]) -> str:
+        if match[0] in self._allowed_in:
+            return match[0]
+        self.count += 1
+        assert match.lastindex is not None
+        return f"[redacted: {self._kinds[match.lastindex - 1]}]"
+
+    def walk(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.text(value)
+        if isinstance(value, dict):
+            return {key: self.walk(item) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self.walk(item) for item in value]
+        return value
