@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.spec import Check
@@ -28,6 +28,11 @@ class KitParams(BaseModel):
     """Base of every kit's parameters; JSON-able, stored in the intent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    folder: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    """Top folder that belongs to this task alone; everything seeded lies below it."""
+    content: int = Field(default=0, ge=0)
+    """What `Draw` derives the contents from; keeps the stored parameters small."""
 
 
 P = TypeVar("P", bound=KitParams)
@@ -126,6 +131,8 @@ class Kit(ABC, Generic[P]):
     """Programs that must exist inside the workspace (`git`, `sqlite3`)."""
     obstacle: ClassVar[str] = ""
     """The authentic difficulty that must be noticed, in a phrase; empty if there is none."""
+    folders: ClassVar[tuple[str, ...]]
+    """Top folders that `draw` chooses from; no two kits share one."""
     params: ClassVar[type[KitParams]]
 
     @abstractmethod

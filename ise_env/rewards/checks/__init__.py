@@ -1,0 +1,56 @@
+"""The kinds of checks, one subject a file, and `AnyCheck`, their union as data.
+
+A check travels as JSON and is told apart by `kind`:
+
+    >>> from ise_env.rewards.checks import ANY_CHECK
+    >>> ANY_CHECK.validate_python({"kind": "absent", "id": "gone", "path": "a.lock"}).path
+    'a.lock'
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, TypeAdapter
+
+from ise_env.rewards.checks.command import Command
+from ise_env.rewards.checks.files import Absent, Exists, Hash, Text, TouchedOnly, Tree, Unchanged
+from ise_env.rewards.checks.kind import Kind, TextMatch
+from ise_env.rewards.checks.said import Said
+from ise_env.rewards.checks.table import CsvCell, CsvRows
+
+AnyCheck = Annotated[
+    Absent
+    | Command
+    | CsvCell
+    | CsvRows
+    | Exists
+    | Hash
+    | Said
+    | Text
+    | TouchedOnly
+    | Tree
+    | Unchanged,
+    Field(discriminator="kind"),
+]
+
+ANY_CHECK: TypeAdapter[Kind] = TypeAdapter(AnyCheck)
+"""Reads a check back from JSON or a dict."""
+
+__all__ = [
+    "ANY_CHECK",
+    "Absent",
+    "AnyCheck",
+    "Command",
+    "CsvCell",
+    "CsvRows",
+    "Exists",
+    "Hash",
+    "Kind",
+    "Said",
+    "Text",
+    "TextMatch",
+    "TouchedOnly",
+    "Tree",
+    "Unchanged",
+]

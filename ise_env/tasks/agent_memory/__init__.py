@@ -1,0 +1,1 @@
+"""Kits of the domain agent-memory; one file a kit."""

@@ -1,0 +1,1 @@
+"""Kits of the domain automation-flow; one file a kit."""

@@ -1,0 +1,119 @@
+"""Binding: an intent's tasks meet the kits that make them real."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from ise_env.errors import ConfigError
+from ise_env.intents.model import Intent, Task
+from ise_env.rewards.spec import Check
+from ise_env.tasks import registry
+from ise_env.tasks.kit import Kit, KitParams, Seed, Solution, SubGoal
+
+
+@dataclass(frozen=True)
+class BoundTask:
+    """A task with its kit and typed parameters; ids are those of the episode.
+
+    Sub-goal, fact and check ids carry the task's id in front (`t1.reconcile`), so that two
+    tasks of one intent never share one.
+    """
+
+    task: Task
+    kit: Kit[Any]
+    params: KitParams
+
+    def seed(self) -> Seed:
+        """What this task puts into the workspace."""
+        return self.kit.seed(self.params)
+
+    def subgoals(self) -> tuple[SubGoal, ...]:
+        """What the user asks for, with the episode's ids."""
+        return tuple(
+            replace(
+                goal,
+                id=self._full(goal.id),
+                facts=tuple(replace(fact, id=self._full(fact.id)) for fact in goal.facts),
+            )
+            for goal in self.kit.subgoals(self.params)
+        )
+
+    def checks(self) -> tuple[Check, ...]:
+        """What decides this task, with the episode's ids."""
+        return tuple(
+            check.model_copy(
+                update={
+                    "id": self._full(check.id),
+                    "subgoal": self._full(check.subgoal) if check.subgoal else None,
+                }
+            )
+            for check in self.kit.checks(self.params)
+        )
+
+    def solve(self, subgoal: str) -> Solution:
+        """The oracle's steps for a sub-goal, by either id."""
+        return self.kit.solve(self.params, self._own(subgoal))
+
+    def review(self, subgoal: str) -> Solution:
+        """The oracle's look at a finished sub-goal, by either id."""
+        return self.kit.review(self.params, self._own(subgoal))
+
+    def _full(self, own: str) -> str:
+        return f"{self.task.id}.{own}"
+
+    def _own(self, subgoal: str) -> str:
+        own = subgoal.removeprefix(f"{self.task.id}.")
+        known = [goal.id for goal in self.kit.subgoals(self.params)]
+        if own not in known:
+            raise KeyError(f"{self.kit.name} has no sub-goal {subgoal!r}, only {known}")
+        return own
+
+
+def bind(intent: Intent, allow_kit_drift: bool = False) -> tuple[BoundTask, ...]:
+    """Give every task of an intent that names a kit its kit.
+
+    Args:
+        intent: Sampled, published or text; tasks without a kit are left out.
+        allow_kit_drift: Accept a kit of another version than the one that drew the parameters.
+
+    Returns:
+        One bound task for each task with a kit, in the intent's order.
+
+    Raises:
+        ConfigError: An unknown kit, another version, parameters that the kit refuses, or two
+            tasks that would share a folder.
+    """
+    bound = tuple(_bind(intent, task, allow_kit_drift) for task in intent.tasks if task.kit)
+    owners: dict[str, str] = {}
+    for item in bound:
+        folder = item.params.folder
+        if folder in owners:
+            raise ConfigError(
+                f"intent {intent.id}: tasks {owners[folder]} and {item.task.id} share the folder "
+                f"{folder!r}; draw one of them again"
+            )
+        owners[folder] = item.task.id
+    return bound
+
+
+def _bind(intent: Intent, task: Task, allow_kit_drift: bool) -> BoundTask:
+    where = f"intent {intent.id}, task {task.id}"
+    try:
+        kit = registry.get(str(task.kit))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from error
+    if task.version != kit.version and not allow_kit_drift:
+        raise ConfigError(
+            f"{where}: drawn by {kit.name} version {task.version}, installed is version "
+            f"{kit.version}; sample it again or allow kit drift"
+        )
+    try:
+        params = kit.params.model_validate(task.params)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "params"
+        raise ConfigError(f"{where}: {kit.name}: {field}: {first['msg']}") from error
+    return BoundTask(task, kit, params)

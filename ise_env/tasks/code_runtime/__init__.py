@@ -1,0 +1,1 @@
+"""Kits of the domain code-runtime; one file a kit."""

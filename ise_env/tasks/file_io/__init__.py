@@ -1,0 +1,1 @@
+"""Kits of the domain file-io; one file a kit."""

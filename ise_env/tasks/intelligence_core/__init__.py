@@ -1,0 +1,1 @@
+"""Kits of the domain intelligence-core; one file a kit."""

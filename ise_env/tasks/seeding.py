@@ -1,0 +1,51 @@
+"""Turning text and bytes into seed files, and into the guards that go with them."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+from ise_env.rewards.checks import Unchanged
+from ise_env.workspaces.protocol import SeedFile
+
+Content = str | bytes
+
+
+def files(contents: Mapping[str, Content], mode: int = 0o644) -> tuple[SeedFile, ...]:
+    """Seed files from a mapping of path to content."""
+    return tuple(SeedFile(path, as_bytes(content), mode) for path, content in contents.items())
+
+
+def as_bytes(content: Content) -> bytes:
+    """UTF-8 bytes of a text; bytes as they are."""
+    return content.encode() if isinstance(content, str) else content
+
+
+def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]], delimiter: str = ",") -> str:
+    """A CSV file with a header line."""
+    out = io.StringIO()
+    writer = csv.writer(out, delimiter=delimiter, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(rows)
+    return out.getvalue()
+
+
+def untouched(
+    contents: Mapping[str, Content], *, id: str = "originals", failure: str = "an original changed"
+) -> Unchanged:
+    """A forbidden event: files that the user gave must stay as they were seeded."""
+    hashes = {path: sha256(content) for path, content in contents.items()}
+    return Unchanged(id=id, sha256=hashes, weight=0, forbidden=True, failure=failure)
+
+
+def sha256(content: Content) -> str:
+    """Hash of a content, in hex."""
+    return hashlib.sha256(as_bytes(content)).hexdigest()
+
+
+def stamp(moment: datetime) -> int:
+    """A file time in UTC, for `SeedFile.mtime`."""
+    return int(moment.replace(tzinfo=UTC).timestamp())

@@ -1,0 +1,1 @@
+"""Kits of the domain source-chain; one file a kit."""

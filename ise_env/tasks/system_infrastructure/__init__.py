@@ -1,0 +1,1 @@
+"""Kits of the domain system-infrastructure; one file a kit."""

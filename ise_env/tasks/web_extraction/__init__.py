@@ -1,0 +1,1 @@
+"""Kits of the domain web-extraction; one file a kit."""
