@@ -14,6 +14,7 @@ from typing import Any, Generic, Literal, TypeVar
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from ise_env.errors import AgentError
 from ise_env.workspaces.protocol import Workspace
 
 OutcomeStatus = Literal[
@@ -44,16 +45,47 @@ class Outcome(BaseModel):
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool gives back."""
+    """What a tool gives back.
+
+    The dispatcher fills in `outcome.bytes`, and `outcome.duration_s` where it is 0.
+    """
 
     text: str
     outcome: Outcome
 
 
+class ToolFailure(AgentError):
+    """A call that could not do what was asked; the agent gets it as the JSON error text.
+
+    Args:
+        message: What is wrong and what to do about it, for the agent.
+        error: Short stable class of the failure (`not_found`, `not_unique`, ...).
+        status: Anything but `ok` and `truncated`.
+        exit_code: Of the command, where there was one.
+        signal: That ended the command, where one did.
+        duration_s: Of the command, where there was one; otherwise the dispatcher's own clock.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        error: str,
+        status: OutcomeStatus = "tool_error",
+        exit_code: int | None = None,
+        signal: int | None = None,
+        duration_s: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.outcome = Outcome(
+            status=status, exit_code=exit_code, signal=signal, duration_s=duration_s, error=error
+        )
+
+
 class Params(BaseModel):
     """Base of every tool's parameters: unknown keys are ignored, as upstream does."""
 
-    model_config = ConfigDict(extra="ignore", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True, allow_inf_nan=False)
 
 
 P = TypeVar("P", bound=Params)
