@@ -413,15 +413,12 @@ class IntentEnv(gym.Env[Observation, Any]):
             episode.ledger = live.user.ledger()
         with blame(WorkspaceError, "freezing the workspace"):
             frozen = live.workspace.freeze()
-            changes = frozen.diff()
-        if episode.workspace is not None:
-            episode.workspace.diff = changes
         checks = [check for task in self._bound for check in task.checks()]
-        evidence = Evidence(
-            frozen=frozen, agent_texts=episode.assistant_texts(), changes=tuple(changes)
-        )
+        evidence = Evidence(frozen=frozen, agent_texts=episode.assistant_texts())
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)
+        if episode.workspace is not None:
+            episode.workspace.diff = list(evidence.changes)
         self._release()
         return episode.verdict.reward or 0.0
 
