@@ -1,0 +1,147 @@
+"""Persona-style templates: turning a decision of the rule user into words.
+
+The wordings are data (`data/voices/*.toml`): one file a voice, `common.toml` for all. A
+`Phrasebook` belongs to one episode and never says the same thing twice in it.
+"""
+
+from __future__ import annotations
+
+import functools
+import string
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import numpy as np
+
+from ise_env.intents.model import Persona
+
+Wordings = Mapping[str, tuple[str, ...]]
+"""`act.case` to templates."""
+
+
+@dataclass(frozen=True)
+class Voice:
+    """How a kind of person writes."""
+
+    name: str
+    language: str
+    words: tuple[int, int]
+    """Fewest and most words that a turn of theirs usually has, requests left out."""
+    styles: tuple[str, ...]
+    """Words of a communication style that call for this voice."""
+    wordings: Wordings
+
+
+@functools.cache
+def voices() -> Mapping[str, Voice]:
+    """Every voice by name."""
+    folder = resources.files("ise_env.users").joinpath("data/voices")
+    found = {}
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.name.endswith(".toml"):
+            name = entry.name.removesuffix(".toml")
+            found[name] = _voice(name, tomllib.loads(entry.read_text("utf-8")))
+    return found
+
+
+def _voice(name: str, data: Mapping[str, Any]) -> Voice:
+    tables = {k: v for k, v in data.items() if isinstance(v, dict)}
+    words: Any = data.get("words", (1, 80))
+    return Voice(
+        name=name,
+        language=str(data["language"]),
+        words=(words[0], words[1]),
+        styles=tuple(data.get("styles", ())),
+        wordings={f"{t}.{k}": tuple(v) for t, table in tables.items() for k, v in table.items()},
+    )
+
+
+def voice_for(persona: Persona | None, language: str, rng: np.random.Generator) -> Voice:
+    """Choose the voice that a persona's communication style calls for, or draw one."""
+    everyone = [v for v in voices().values() if v.language == language and v.name != "common"]
+    everyone = everyone or [v for v in voices().values() if v.language == "en" and v.styles]
+    drawn = everyone[int(rng.integers(len(everyone)))]
+    style = persona.communication_style.lower() if persona else ""
+    scores = {v.name: sum(word in style for word in v.styles) for v in everyone}
+    best = max(scores.values())
+    if best == 0:
+        return drawn
+    return next(v for v in everyone if scores[v.name] == best)
+
+
+class Phrasebook:
+    """The wordings of one episode.
+
+    Args:
+        voice: Whose words are tried first; `common` follows for the same language.
+        rng: Chooses among what is not used up.
+    """
+
+    def __init__(self, voice: Voice, rng: np.random.Generator) -> None:
+        self.voice = voice
+        self._rng = rng
+        self._used: dict[str, int] = {}
+        common = voices()["common"]
+        shared = common.wordings if voice.language == common.language else {}
+        self._books: tuple[Wordings, ...] = (voice.wordings, shared)
+
+    def has(self, key: str, **slots: str) -> bool:
+        """Whether there is any wording at all for `key` with these slots."""
+        return any(_fits(t, slots) for book in self._books for t in book.get(key, ()))
+
+    def say(self, key: str, **slots: str) -> str:
+        """Render a wording of `act.case`, the least used first.
+
+        Args:
+            key: `ask.next`, `challenge.missing`, ...
+            slots: What may be filled in; a template that needs another slot is passed over.
+
+        Raises:
+            KeyError: No template fits.
+        """
+        usable = [t for book in self._books for t in book.get(key, ()) if _fits(t, slots)]
+        if not usable:
+            raise KeyError(f"voice {self.voice.name} has no wording {key} for {sorted(slots)}")
+        least = min(self._used.get(t, 0) for t in usable)
+        own = set(self.voice.wordings.get(key, ()))
+        fresh = [t for t in usable if self._used.get(t, 0) == least]
+        preferred = [t for t in fresh if t in own] or fresh
+        template = preferred[int(self._rng.integers(len(preferred)))]
+        self._used[template] = least + 1
+        return template.format_map(slots)
+
+
+@functools.lru_cache(maxsize=4096)
+def _slots(template: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(template) if name)
+
+
+def _fits(template: str, slots: Mapping[str, str]) -> bool:
+    return all(slots.get(name) for name in _slots(template))
+
+
+def capital(text: str) -> str:
+    """The text with its first letter raised."""
+    return text[:1].upper() + text[1:]
+
+
+def introduction(persona: Persona | None) -> dict[str, str]:
+    """Slots with which a person says who they are: `role`, `role_cap`, `context_sentence`."""
+    if persona is None or not persona.role:
+        return {}
+    article = "an" if persona.role[0].lower() in "aeiou" else "a"
+    slots = {"role": f"{article} {persona.role}", "role_cap": capital(persona.role)}
+    context = " ".join(persona.work_context.split()).rstrip(".")
+    if not context:
+        return slots
+    first = context.split()[0]
+    if first.lower().endswith("ing") and len(first) > 4:
+        slots["context_sentence"] = f"I'm {first.lower()}{context[len(first) :]}."
+    elif {"i", "we", "i'm", "we're", "my", "our"} & {w.lower() for w in context.split()}:
+        slots["context_sentence"] = f"{capital(context)}."
+    else:
+        slots["context_sentence"] = f"My setting: {context}."
+    return slots

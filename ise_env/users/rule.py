@@ -1,0 +1,380 @@
+"""RuleUser: a user without a model.
+
+A state machine over the ledger and what can be observed, phrased by the voice of the persona.
+One sub-goal a turn; a request holds `SubGoal.request` verbatim, every other turn about a
+sub-goal holds its label or the path of an artifact. It never sees a check.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ise_env.intents.model import Intent
+from ise_env.tasks.kit import SubGoal
+from ise_env.users import temperament
+from ise_env.users.agent_move import AgentMove, classify
+from ise_env.users.digest import GONE
+from ise_env.users.ledger import GoalState, Ledger
+from ise_env.users.phrasing import Phrasebook, capital, introduction, voice_for
+from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
+from ise_env.users.split import split, verbs
+from ise_env.workspaces.protocol import FileChange
+
+VERSION = "1"
+MAX_TURNS = 18
+"""A person does not go on for ever: after that many turns of their own they leave."""
+_MAX_COMPLAINTS = 2
+_MAX_ANSWERS = 2
+
+
+class RuleUser:
+    """One episode's user, scripted.
+
+    Args:
+        intent: Who asks, and the whole utterance (never said at once).
+        subgoals: The steps; empty for an intent without kits, whose utterance is then split.
+        rng: All of the user's randomness.
+    """
+
+    def __init__(
+        self, intent: Intent, subgoals: Sequence[SubGoal], rng: np.random.Generator
+    ) -> None:
+        pieces = None if subgoals else split(intent.utterance)
+        self._own_context = pieces.context if pieces else ()
+        self._ledger = Ledger(tuple(subgoals) if pieces is None else pieces.subgoals)
+        self._persona = intent.persona
+        voice = voice_for(intent.persona, intent.language, rng)
+        self._phrases = Phrasebook(voice, rng)
+        self._habits = temperament.draw(rng, voice, len(self._ledger.goals))
+        self._rng = rng
+        self._patience = self._habits.patience
+        self._curiosity = self._habits.curiosity
+        self.provenance = UserProvenance(name="rule", version=VERSION, scripted=True)
+
+    # -- the contract ------------------------------------------------------------------------
+
+    def open(self) -> UserTurn:
+        """Say the first words: the first step, with more or less of a preamble."""
+        state = next(iter(self._ledger.goals.values()))
+        slots = {**introduction(self._persona), **self._about(state.goal)}
+        kind: str = self._habits.opening
+        goals = list(self._ledger.goals.values())
+        if kind == "goal" and len(goals) > 1 and not self._own_context:
+            slots["label_last"] = goals[-1].goal.label
+        if self._own_context and kind != "straight":
+            kind, slots["own"] = "own", _bounded(self._own_context)
+        if not self._phrases.has(f"open.{kind}", **slots):
+            kind = "straight"
+        return self._request(state, self._phrases.say(f"open.{kind}", **slots))
+
+    def wants_to_open(self, agent_text: str, changes: tuple[FileChange, ...]) -> tuple[str, ...]:
+        """Look where the result should be, as closely as this person looks."""
+        state = self._ledger.current
+        if state is None:
+            return ()
+        verifying = self._ledger.verification_at is not None
+        habit = self._habits.attentiveness
+        if classify(agent_text).kind in ("asked", "asked_to_confirm", "silent"):
+            return ()
+        expected = list(state.goal.artifacts)
+        new = [c.path for c in changes if c.change != "deleted" and c.path not in expected]
+        if habit == "audits":
+            return tuple((expected + new)[:2])
+        if habit == "spot-checks" or verifying:
+            return tuple((expected or new)[:1])
+        return ()
+
+    def reply(self, digest: Digest) -> UserTurn:
+        """Answer the agent's message, given what can be observed."""
+        move = classify(digest.agent_text)
+        self._ledger.moves.append(move)
+        for change in digest.changes:
+            if change.change == "deleted":
+                self._ledger.seen.pop(change.path, None)
+            else:
+                self._ledger.seen[change.path] = change.size
+        state = self._ledger.current
+        if state is None or GONE in digest.claims or len(self._ledger.turns) >= MAX_TURNS - 1:
+            return self._give_up(state, machine=GONE in digest.claims)
+        return self._respond(state, move, digest)
+
+    def ledger(self) -> dict[str, Any]:
+        """Believed state of every sub-goal and revealed facts."""
+        return self._ledger.dump()
+
+    # -- deciding ----------------------------------------------------------------------------
+
+    def _respond(self, state: GoalState, move: AgentMove, digest: Digest) -> UserTurn:
+        """React to the agent first; go on with the own list only when nothing is open."""
+        if move.kind == "asked" and state.answers < _MAX_ANSWERS + 1:
+            return self._answer(state, move)
+        if move.kind == "asked_to_confirm" and state.answers < _MAX_ANSWERS + 1:
+            state.answers += 1
+            return self._about_goal("confirm", state, "confirm.goal")
+        wrong = self._contradiction(state, digest)
+        if wrong and move.kind in ("claimed_done", "said", "partial"):
+            return self._complain(state, wrong)
+        if move.kind in ("silent", "promised", "partial", "reported_error"):
+            return self._press(state, move.kind)
+        if move.waits or self._vague(move, digest):
+            return self._press(state, "vague")
+        return self._settle(state, digest)
+
+    def _answer(self, state: GoalState, move: AgentMove) -> UserTurn:
+        goal = state.goal
+        state.answers += 1
+        if goal.answer and not state.answered:
+            state.answered = True
+            return self._about_goal("answer", state, "answer.known", answer=goal.answer)
+        if goal.facts and state.answers == 1:
+            facts = ", ".join(fact.value for fact in goal.facts[:6])
+            used, new = self._ledger.reveal(goal.facts[:6])
+            return self._about_goal(
+                "answer", state, "answer.facts", facts=facts, used=used, new=new
+            )
+        if state.answers > _MAX_ANSWERS:
+            self._patience -= 1
+        return self._about_goal("answer", state, "answer.free")
+
+    def _complain(self, state: GoalState, claim: str) -> UserTurn:
+        """The claim does not match what is there: say so, insist once, then let it be."""
+        if state.complaints >= _MAX_COMPLAINTS or not self._bears():
+            return self._let_go(state)
+        state.complaints += 1
+        state.believed = "attempted"
+        path, _, finding = claim.partition(": ")
+        if state.complaints > 1:
+            return self._about_goal("correct", state, "correct.goal", observed=(claim,))
+        return self._about_goal(
+            "challenge", state, f"challenge.{_CASES[finding]}", path=path, observed=(claim,)
+        )
+
+    def _press(self, state: GoalState, kind: str) -> UserTurn:
+        """The agent stopped half-way: push, as long as patience lasts."""
+        if kind != "promised" or state.complaints:
+            state.complaints += 1
+        if state.complaints > _MAX_COMPLAINTS or not self._bears(free=state.complaints <= 1):
+            return self._let_go(state)
+        state.complaints += kind == "promised"
+        key = {"reported_error": "error"}.get(kind, kind)
+        state.believed = "attempted"
+        return self._about_goal("status", state, f"{key}.goal")
+
+    def _let_go(self, state: GoalState) -> UserTurn:
+        """Give a sub-goal up: go on without it, or leave altogether."""
+        state.believed = "failed"
+        following = self._ledger.next_pending
+        failed = len(self._ledger.with_state("failed"))
+        if self._patience <= 0 or following is None or failed * 2 > len(self._ledger.goals):
+            return self._give_up(state)
+        remark = self._phrases.say("waive.goal", **self._about(state.goal))
+        return self._next_request(following, remark)
+
+    def _settle(self, state: GoalState, digest: Digest) -> UserTurn:
+        """Nothing speaks against it: believe it, look closer, or go on."""
+        state.believed = "done"
+        closer = self._look_closer(state, digest)
+        if closer is not None:
+            return closer
+        following = self._ledger.next_pending
+        if following is not None:
+            return self._next_request(following, self._acknowledge(state))
+        if self._ledger.verification_at is None:
+            return self._verify(state)
+        if self._ledger.may_close():
+            return self._give_up(state)
+        if self._ledger.with_state("failed"):
+            return self._give_up(self._ledger.with_state("failed")[0])
+        return self._close(state)
+
+    def _vague(self, move: AgentMove, digest: Digest) -> bool:
+        """Whether the message gives nothing to go on: no work, no file, hardly a word."""
+        worked = digest.tool_calls or digest.changes
+        return move.kind == "said" and not worked and len(digest.agent_text.strip()) < 40
+
+    def _bears(self, *, free: bool = False) -> bool:
+        if not free:
+            self._patience -= 1
+        return self._patience > 0
+
+    def _contradiction(self, state: GoalState, digest: Digest) -> str:
+        """The first thing seen that does not fit a result being there; '' if all fits."""
+        going = _REMOVES.search(state.goal.request) is not None
+        for claim in digest.claims:
+            path, _, finding = claim.partition(": ")
+            if finding == "unchanged" and state.goal.artifacts and path in self._ledger.seen:
+                continue
+            if finding == "unchanged" and (going or self._ledger.verification_at is not None):
+                continue
+            if finding == "not there" and going and path in state.goal.artifacts:
+                continue
+            if finding in _CASES:
+                return claim
+        return ""
+
+    # -- speaking ----------------------------------------------------------------------------
+
+    def _acknowledge(self, state: GoalState) -> str:
+        """A word on what was just done, at times; only what was seen is acknowledged."""
+        if self._rng.random() < 0.45:
+            return ""
+        there = [p for p in state.goal.artifacts if p in self._ledger.seen]
+        if there:
+            return self._phrases.say("ack.seen", path=there[0])
+        return self._phrases.say("ack.plain")
+
+    def _look_closer(self, state: GoalState, digest: Digest) -> UserTurn | None:
+        """Ask about a result that can be seen, if this person is curious."""
+        if self._curiosity <= 0 or state.lookups >= 1 or self._ledger.verification_at is not None:
+            return None
+        left = sum(s.believed == "pending" for s in self._ledger.goals.values()) + 1
+        if self._rng.random() > self._curiosity / left:
+            return None
+        looked = self._something_to_ask(state, digest)
+        if looked is None:
+            return None
+        state.lookups += 1
+        self._curiosity -= 1
+        key, slots, observed = looked
+        return self._about_goal("status", state, key, observed=observed, **slots)
+
+    def _something_to_ask(
+        self, state: GoalState, digest: Digest
+    ) -> tuple[str, dict[str, str], tuple[str, ...]] | None:
+        heads = dict(digest.heads)
+        paths = [c.path for c in digest.changes if c.change != "deleted" and c.size > 0]
+        expected = [p for p in state.goal.artifacts if p in heads or p in paths]
+        for path in expected or list(heads) or paths:
+            rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
+            line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
+            return f"checkin.{_kind(path)}", {"path": path, "line": line}, (path,)
+        figures = _FIGURE.findall(digest.agent_text)
+        if figures:
+            return "checkin.figure", {"figure": figures[0].strip()}, ()
+        return None
+
+    def _request(self, state: GoalState, message: str) -> UserTurn:
+        state.believed = "asked"
+        state.asked_at = len(self._ledger.turns) + 1
+        used, new = self._ledger.reveal(state.goal.facts)
+        return self._say("request", state, message, used=used, new=new)
+
+    def _next_request(self, state: GoalState, remark: str) -> UserTurn:
+        last = sum(s.believed == "pending" for s in self._ledger.goals.values()) == 1
+        key = "ask.last" if last else "ask.next"
+        words = self._phrases.say(key, **self._about(state.goal))
+        return self._request(state, f"{remark} {words}".strip())
+
+    def _verify(self, last: GoalState) -> UserTurn:
+        """Ask once for a check of the result that can best be looked at."""
+        self._ledger.verification_at = len(self._ledger.turns) + 1
+        done = self._ledger.with_state("done") or [last]
+        visible = [s for s in done if any(p in self._ledger.seen for p in s.goal.artifacts)]
+        state = (visible or done)[-1]
+        paths = [p for p in state.goal.artifacts if p in self._ledger.seen]
+        if paths:
+            return self._about_goal("status", state, "verify.path", path=paths[0])
+        return self._about_goal("status", state, "verify.goal")
+
+    def _close(self, state: GoalState) -> UserTurn:
+        done = len(self._ledger.with_state("done"))
+        verdict = UserVerdict(satisfied=True, reason=f"all {done} steps look done")
+        return self._say("close", state, self._phrases.say("close.done"), verdict=verdict)
+
+    def _give_up(self, state: GoalState | None, *, machine: bool = False) -> UserTurn:
+        state = state or next(iter(self._ledger.goals.values()))
+        missing = [s.goal.label for s in self._ledger.goals.values() if s.believed != "done"]
+        reason = (
+            "the machine is gone" if machine else f"not done: {'; '.join(missing) or 'nothing'}"
+        )
+        key = "give_up.machine" if machine else "give_up.goal"
+        verdict = UserVerdict(satisfied=False, reason=reason[:500])
+        words = self._phrases.say(key, **self._about(state.goal))
+        return self._say("give_up", state, words, verdict=verdict)
+
+    def _about_goal(
+        self,
+        act: Act,
+        state: GoalState,
+        key: str,
+        *,
+        observed: tuple[str, ...] = (),
+        used: Sequence[str] = (),
+        new: Sequence[str] = (),
+        **slots: str,
+    ) -> UserTurn:
+        words = self._phrases.say(key, **{**self._about(state.goal), **slots})
+        return self._say(act, state, words, observed=observed, used=used, new=new)
+
+    def _say(
+        self,
+        act: Act,
+        state: GoalState,
+        message: str,
+        *,
+        observed: tuple[str, ...] = (),
+        used: Sequence[str] = (),
+        new: Sequence[str] = (),
+        verdict: UserVerdict | None = None,
+    ) -> UserTurn:
+        turn = UserTurn(
+            act=act,
+            subgoal=state.goal.id,
+            facts_used=list(used),
+            new_facts=list(new),
+            observed=list(observed),
+            message=message,
+            verdict=verdict,
+        )
+        return self._ledger.record(turn)
+
+    @staticmethod
+    def _about(goal: SubGoal) -> dict[str, str]:
+        """Slots about a sub-goal; `request` only where an imperative may follow."""
+        clause = goal.request.rstrip(" .!?。")
+        slots = {
+            "clause": clause,
+            "clause_cap": capital(clause),
+            "label": goal.label,
+            "label_cap": capital(goal.label),
+        }
+        first = re.match(r"[A-Za-z]+", clause)
+        if first and first.group().lower() in verbs() and len(clause) < 400:
+            slots["request"] = clause
+        return slots
+
+
+_CASES = {
+    "not there": "missing",
+    "0 bytes": "empty",
+    "unchanged": "unchanged",
+    "still there": "still_there",
+    "an empty directory": "folder",
+}
+_REMOVES = re.compile(r"\b(delete|remove|move|rename|archive|clean|tidy|prune)", re.I)
+_QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
+_FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
+_KINDS = {
+    "text": re.compile(r"\.(md|txt|rst|html?|eml|docx?)$", re.I),
+    "data": re.compile(r"\.(csv|tsv|jsonl?|ya?ml|toml|xml|xlsx?|parquet|sql|ics)$", re.I),
+    "code": re.compile(r"\.(py|sh|js|ts|rb|pl|go|rs|c|cpp|java)$", re.I),
+    "folder": re.compile(r"/$"),
+}
+
+
+def _kind(path: str) -> str:
+    return next((kind for kind, ending in _KINDS.items() if ending.search(path)), "other")
+
+
+def _bounded(sentences: Sequence[str], limit: int = 320) -> str:
+    """As many of the person's own sentences as fit."""
+    kept = ""
+    for sentence in sentences:
+        if kept and len(kept) + len(sentence) > limit:
+            break
+        kept = f"{kept} {sentence}".strip()
+    return kept if len(kept) <= limit else kept[: limit - 3].rsplit(" ", 1)[0] + "..."
