@@ -1,0 +1,60 @@
+"""Realisers: a sampled tuple becomes one request in the persona's own words.
+
+Whatever the words, every sub-goal and every fact must be in them: an intent whose text leaves
+a fact out asks for something else than its checks look for. `missing_facts` is that test.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from ise_env.intents.model import Complexity, Realiser
+from ise_env.intents.pools import PersonaEntry
+from ise_env.tasks.kit import SubGoal
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What is to be put into words.
+
+    Attributes:
+        persona: Who speaks.
+        complexity: Longer texts for harder tiers.
+        tasks: Kit name and sub-goals of each task, in the order in which they are asked for.
+        seed: Same draft and seed, same words.
+    """
+
+    persona: PersonaEntry
+    complexity: Complexity
+    tasks: tuple[tuple[str, tuple[SubGoal, ...]], ...]
+    seed: int
+
+    @property
+    def subgoals(self) -> tuple[SubGoal, ...]:
+        """All sub-goals in order."""
+        return tuple(goal for _, goals in self.tasks for goal in goals)
+
+
+class Wording(Protocol):
+    """Puts drafts into words, one at a time."""
+
+    record: Realiser
+    """What intents say about where their words come from."""
+
+    def realise(self, draft: Draft) -> str:
+        """Return the utterance; every fact of every sub-goal occurs in it."""
+        ...
+
+
+def occurs(fact: str, text: str) -> bool:
+    """Whether a fact stands in a text as a unit: `7` does not occur in `2017`."""
+    return re.search(rf"(?<![^\W_]){re.escape(fact)}(?![^\W_])", text) is not None
+
+
+def missing_facts(text: str, subgoals: Iterable[SubGoal]) -> list[str]:
+    """Values of the facts that a text leaves out, in order; empty when it is faithful."""
+    facts = dict.fromkeys(fact.value for goal in subgoals for fact in goal.facts)
+    return [fact for fact in facts if not occurs(fact, text)]

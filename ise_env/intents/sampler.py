@@ -1,0 +1,348 @@
+"""Drawing intents: persona, domains, tasks and complexity, then parameters, then words.
+
+The tuple is what is sampled without repetition; a shard runs the same cheap sequence of
+tuples as everybody and does the costly rest, kits' parameters and the utterance, only for its
+own part. Everything about intent number i follows from (seed, i).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from bisect import bisect
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from itertools import accumulate, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ise_env.errors import ConfigError
+from ise_env.intents.model import Complexity, Intent, Task
+from ise_env.intents.pools import Before, Exclusive, PersonaEntry, Pools, Tier, load_pools
+from ise_env.intents.realisers import Draft, Wording
+from ise_env.intents.realisers.template import TemplateRealiser
+from ise_env.intents.space import Selections, Walk
+from ise_env.tasks.kit import Kit
+from ise_env.tasks.registry import all_kits
+
+T = TypeVar("T")
+
+_REDRAWS = 50
+
+
+@dataclass(frozen=True)
+class IntentTuple:
+    """The structured intent i = (p, D, T, c) before it is made real.
+
+    Attributes:
+        index: Its number in the sequence, from 0.
+        kits: Names, in the order in which the persona will ask.
+    """
+
+    index: int
+    persona: PersonaEntry
+    complexity: Complexity
+    kits: tuple[str, ...]
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """The domains of the tasks, in order of appearance."""
+        return tuple(dict.fromkeys(_domain(kit) for kit in self.kits))
+
+
+def sample(
+    n: int,
+    seed: int,
+    *,
+    pools: Pools | str | Path | None = None,
+    shard: tuple[int, int] = (0, 1),
+    kits: Sequence[str] = ("*",),
+    exclude: Sequence[str] = (),
+    programs: Collection[str] | None = None,
+    realiser: Wording | None = None,
+) -> Iterator[Intent]:
+    """Sample intents: deterministic, streaming, no tuple twice.
+
+    Args:
+        n: How many, over all shards.
+        seed: Same seed, pools and kits: the same intents.
+        pools: The pools, or the user's directory of them; the built-in ones when None.
+        shard: (k, count): only intents number k, k + count, k + 2 count, ... are yielded, so
+            that all shards together are the unsharded run.
+        kits: Patterns (`file-io/*`) of the kits to draw from.
+        exclude: Patterns of kits to leave out, for a split by kit.
+        programs: What the workspaces have; kits that require anything else are left out. None
+            leaves none out.
+        realiser: What puts the tuple into words; the template realiser when None.
+
+    Yields:
+        Intents in the order of their number.
+
+    Raises:
+        ConfigError: Arguments that make no sense, no kit left, or fewer than `n` different
+            tuples; the latter is known beforehand or said where the space ends.
+    """
+    if not isinstance(pools, Pools):
+        pools = load_pools(pools)
+    if n < 0:
+        raise ConfigError(f"n: must not be negative, got {n}")
+    part, parts = shard
+    if not 0 <= part < parts:
+        raise ConfigError(f"shard: must be k/N with 0 <= k < N, got {part}/{parts}")
+    available = _available(kits, exclude, programs)
+    tuples = Tuples(pools, sorted(available), seed)
+    tuples.require(n)
+    wording = realiser or TemplateRealiser(pools.styles)
+    return (
+        _real(drawn, available, seed, wording)
+        for drawn in islice(tuples, n)
+        if drawn.index % parts == part
+    )
+
+
+class Tuples:
+    """The endless, or exhaustible, sequence of tuples of a seed.
+
+    Args:
+        pools: What to draw from.
+        kits: Names of the kits, each `<domain>/<kit>`.
+        seed: Same seed, same sequence.
+    """
+
+    def __init__(self, pools: Pools, kits: Sequence[str], seed: int) -> None:
+        self._pools = pools
+        self._seed = seed
+        self._tasks: dict[str, list[str]] = defaultdict(list)
+        for kit in kits:
+            domain = _domain(kit)
+            if domain not in pools.domains or pools.domains[domain].weight:
+                self._tasks[domain].append(kit)
+        if not self._tasks:
+            raise ConfigError("no kit to draw tasks from; every domain of those left weighs 0")
+        self._exclusive = [r.tasks for r in pools.rules if isinstance(r, Exclusive)]
+        self._before = [r for r in pools.rules if isinstance(r, Before)]
+        self._shapes = {tier.name: self._shapes_of(tier) for tier in pools.tiers.values()}
+        self._selections = {
+            shape: Selections(self._tasks, *shape)
+            for shapes in self._shapes.values()
+            for shape in shapes
+        }
+        self._walks: dict[tuple[int, Complexity, tuple[int, int]], Walk] = {}
+        self._allowed: dict[tuple[str, ...], bool] = {}
+
+    def capacity(self, tier: Complexity) -> int:
+        """Upper bound of how many tuples of a tier exist; compatibility rules may forbid some."""
+        people = sum(1 for persona in self._pools.personas if persona.weight)
+        return people * sum(len(self._selections[shape]) for shape in self._shapes[tier])
+
+    def require(self, n: int) -> None:
+        """Refuse an `n` that cannot be drawn.
+
+        Raises:
+            ConfigError: There are fewer tuples than that.
+        """
+        space = sum(self.capacity(t.name) for t in self._pools.tiers.values() if t.weight)
+        if n > space:
+            raise ConfigError(
+                f"n: {n} intents asked for, but pools and kits hold at most {space} different "
+                "ones; ask for fewer, or add personas or kits"
+            )
+
+    def __iter__(self) -> Iterator[IntentTuple]:
+        """Yield tuples until a tier is exhausted.
+
+        Raises:
+            ConfigError: When it is, saying after how many.
+        """
+        rng = random.Random(f"ise-env tuples {self._seed}")
+        tiers = list(self._pools.tiers.values())
+        weights = [tier.weight for tier in tiers]
+        people = _rounds(rng, [persona.weight for persona in self._pools.personas])
+        index = 0
+        while True:
+            tier = _weighted(rng, tiers, weights)
+            tried: set[int] = set()
+            while True:
+                person = next(people)
+                drawn = None if person in tried else self._draw(rng, person, tier)
+                if drawn is not None:
+                    break
+                tried.add(person)
+                if len(tried) == sum(1 for p in self._pools.personas if p.weight):
+                    raise ConfigError(
+                        f"n: after {index} intents no further {tier.name} one exists; ask for "
+                        f"fewer, add personas or kits, or lower the weight of {tier.name}"
+                    )
+            yield IntentTuple(index, self._pools.personas[person], tier.name, drawn)
+            index += 1
+
+    def _draw(self, rng: random.Random, person: int, tier: Tier) -> tuple[str, ...] | None:
+        """Draw a selection that this persona has not had at this tier, in asking order."""
+        shapes = dict(self._shapes[tier.name])
+        while shapes:
+            shape = _weighted(rng, list(shapes), list(shapes.values()))
+            selections = self._selections[shape]
+            rank = self._walk(person, tier.name, shape).next()
+            if rank is not None:
+                return self._in_order(rng, selections[rank])
+            del shapes[shape]
+        return None
+
+    def _walk(self, person: int, tier: Complexity, shape: tuple[int, int]) -> Walk:
+        key = (person, tier, shape)
+        if key not in self._walks:
+            persona = self._pools.personas[person]
+            selections = self._selections[shape]
+            name = f"{self._seed} {persona.id} {tier} {shape}".encode()
+            self._walks[key] = Walk(
+                len(selections),
+                hashlib.blake2b(name, digest_size=32).digest(),
+                lambda rank: self._weight(persona, selections[rank]),
+            )
+        return self._walks[key]
+
+    def _weight(self, persona: PersonaEntry, kits: tuple[str, ...]) -> float:
+        if not self._compatible(kits):
+            return 0.0
+        weight = 1.0
+        for domain in {_domain(kit) for kit in kits}:
+            weight *= min(1.0, self._pools.affinities.get((persona.family, domain), 1.0))
+            if domain in self._pools.domains:
+                weight *= self._pools.domains[domain].weight / self._heaviest
+        return weight
+
+    @property
+    def _heaviest(self) -> float:
+        return max(domain.weight for domain in self._pools.domains.values())
+
+    def _compatible(self, kits: tuple[str, ...]) -> bool:
+        return all(
+            sum(any(fnmatchcase(kit, pattern) for pattern in patterns) for kit in kits) <= 1
+            for patterns in self._exclusive
+        )
+
+    def _in_order(self, rng: random.Random, kits: tuple[str, ...]) -> tuple[str, ...]:
+        """Shuffle, keeping what a rule puts before something else before it."""
+        rest = list(kits)
+        rng.shuffle(rest)
+        ordered: list[str] = []
+        while rest:
+            ready = (kit for kit in rest if not any(self._precedes(o, kit) for o in rest))
+            ordered.append(next(ready, rest[0]))
+            rest.remove(ordered[-1])
+        return tuple(ordered)
+
+    def _precedes(self, first: str, then: str) -> bool:
+        return first != then and any(
+            fnmatchcase(first, rule.first) and fnmatchcase(then, rule.then) for rule in self._before
+        )
+
+    def _shapes_of(self, tier: Tier) -> dict[tuple[int, int], float]:
+        """Weight of each (number of domains, number of tasks) that the kits allow.
+
+        While there are fewer kits than a tier wants, its shapes shrink to what there is.
+        """
+        sizes = sorted((len(tasks) for tasks in self._tasks.values()), reverse=True)
+        shapes: dict[tuple[int, int], float] = defaultdict(float)
+        for domains, domains_weight in tier.domains.items():
+            for tasks, tasks_weight in tier.tasks.items():
+                fewer = min(domains, len(sizes), tasks)
+                shape = (fewer, min(tasks, sum(sizes[:fewer])))
+                shapes[shape] += domains_weight * tasks_weight
+        return {shape: weight for shape, weight in shapes.items() if weight > 0}
+
+
+def _available(
+    kits: Sequence[str], exclude: Sequence[str], programs: Collection[str] | None
+) -> dict[str, Kit[Any]]:
+    found = {
+        kit.name: kit
+        for kit in all_kits()
+        if any(fnmatchcase(kit.name, pattern) for pattern in kits)
+        and not any(fnmatchcase(kit.name, pattern) for pattern in exclude)
+        and (programs is None or set(kit.requires) <= set(programs))
+    }
+    if not found:
+        raise ConfigError(
+            f"no kit is left: kits {list(kits)}, exclude {list(exclude)}, "
+            f"programs {'any' if programs is None else sorted(programs)}"
+        )
+    return found
+
+
+def _real(drawn: IntentTuple, kits: Mapping[str, Kit[Any]], seed: int, wording: Wording) -> Intent:
+    """Draw the parameters of a tuple's kits and put it into words."""
+    own_seed = int.from_bytes(
+        hashlib.blake2b(f"{seed} {drawn.index}".encode(), digest_size=6).digest(), "big"
+    )
+    persona = drawn.persona.persona()
+    folders: list[str] = []
+    tasks: list[Task] = []
+    parts = []
+    for number, name in enumerate(drawn.kits, 1):
+        kit = kits[name]
+        rng = np.random.default_rng((own_seed, number))
+        params = _draw_apart(kit, rng, drawn, folders)
+        tasks.append(
+            Task(
+                id=f"t{number}",
+                domain=_domain(name),
+                title=kit.title,
+                description=kit.description,
+                kit=name,
+                version=kit.version,
+                params=params.model_dump(mode="json"),
+            )
+        )
+        parts.append((name, kit.subgoals(params)))
+    draft = Draft(drawn.persona, drawn.complexity, tuple(parts), own_seed)
+    utterance = wording.realise(draft)
+    identity = hashlib.sha256(f"{seed} {drawn.index} {utterance}".encode()).hexdigest()
+    return Intent(
+        id=f"intent_{identity[:12]}",
+        utterance=utterance,
+        persona=persona,
+        domains=drawn.domains,
+        tasks=tuple(tasks),
+        complexity=drawn.complexity,
+        realiser=wording.record,
+        source="sampled",
+        seed=own_seed,
+    )
+
+
+def _draw_apart(
+    kit: Kit[Any], rng: np.random.Generator, drawn: IntentTuple, folders: list[str]
+) -> Any:
+    """Draw parameters whose folder is not among `folders`, and add it there."""
+    for _ in range(_REDRAWS):
+        params = kit.draw(rng, drawn.persona.persona(), drawn.complexity)
+        if params.folder not in folders:
+            folders.append(params.folder)
+            return params
+    raise ConfigError(
+        f"kit {kit.name}: {_REDRAWS} draws all used a folder of another task ({folders}); "
+        "forbid the combination with an exclusive rule in compatibility.jsonl"
+    )
+
+
+def _domain(kit: str) -> str:
+    return kit.partition("/")[0]
+
+
+def _rounds(rng: random.Random, weights: Sequence[float]) -> Iterator[int]:
+    """Yield indices for ever; in a round each comes up with probability weight / heaviest."""
+    heaviest = max(weights)
+    while True:
+        order = [i for i, weight in enumerate(weights) if rng.random() * heaviest < weight]
+        rng.shuffle(order)
+        yield from order
+
+
+def _weighted(rng: random.Random, items: Sequence[T], weights: Sequence[float]) -> T:
+    ends = list(accumulate(weights))
+    return items[bisect(ends, rng.random() * ends[-1], 0, len(items) - 1)]

@@ -1,0 +1,129 @@
+"""Build the pool of personas from industries, places, roles and styles.
+
+Names come from Faker, in the language of the country that the place lies in, so that the
+combination is plausible. Needs the `pools` extra; run it after editing `scripts/personas/`:
+
+    python scripts/build_personas.py
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import tomllib
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faker import Faker
+
+HERE = Path(__file__).parent / "personas"
+POOLS = Path(__file__).parents[1] / "ise_env" / "intents" / "pools"
+LEVELS = {
+    "T": "Trainee",
+    "J": "Junior",
+    "M": "Mid-level",
+    "S": "Senior",
+    "L": "Lead",
+    "E": "Executive",
+}
+
+
+def main() -> None:
+    """Write personas.jsonl."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--out", type=Path, default=POOLS / "personas.jsonl")
+    arguments = parser.parse_args()
+    personas = list(build(arguments.seed))
+    text = "".join(json.dumps(persona, ensure_ascii=False) + "\n" for persona in personas)
+    arguments.out.write_text(text, encoding="utf-8")
+    industries = {persona["industry"] for persona in personas}
+    roles = {persona["role"] for persona in personas}
+    styles = {persona["communication_style"] for persona in personas}
+    print(  # noqa: T201
+        f"{len(personas)} personas, {len(industries)} industries, {len(roles)} roles, "
+        f"{len(styles)} styles -> {arguments.out}"
+    )
+
+
+def build(seed: int) -> Iterator[dict[str, Any]]:
+    """Yield one persona for every role and each of up to two of its levels."""
+    rng = random.Random(seed)
+    industries = tomllib.loads((HERE / "industries.toml").read_text("utf-8"))["industry"]
+    countries = tomllib.loads((HERE / "countries.toml").read_text("utf-8"))["country"]
+    fakers = {country["locale"]: Faker(country["locale"]) for country in countries}
+    for locale, faker in fakers.items():
+        faker.seed_instance(f"{seed} {locale}")
+    styles = Deck(rng, _styles())
+    homes = Deck(rng, countries)
+    used: set[str] = set()
+    for industry in industries:
+        places = Deck(rng, industry["places"])
+        for line in industry["roles"]:
+            role, family, letters, expertise = (part.strip() for part in line.split("|"))
+            for letter in rng.sample(letters, min(2, len(letters))):
+                country = homes.next()
+                name = _name(fakers[country["locale"]], used)
+                level = LEVELS[letter]
+                yield {
+                    "id": _slug(f"{name} {role}"),
+                    "name": name,
+                    "role": role,
+                    "industry": industry["name"],
+                    "expertise": [part.strip() for part in expertise.split(";")],
+                    "experience_level": level,
+                    "communication_style": _style(styles, level),
+                    "work_context": f"{places.next()} in {rng.choice(country['cities'])}",
+                    "family": family,
+                }
+
+
+class Deck:
+    """Deals items evenly: each once, shuffled, before any comes again."""
+
+    def __init__(self, rng: random.Random, items: list[Any]) -> None:
+        self._rng = rng
+        self._items = items
+        self._left: list[Any] = []
+
+    def next(self, suits: Any = lambda _: True) -> Any:
+        """The next item that suits."""
+        for _ in range(2):
+            for item in self._left:
+                if suits(item):
+                    self._left.remove(item)
+                    return item
+            self._left += self._rng.sample(self._items, len(self._items))
+        raise ValueError("no item suits")
+
+
+def _styles() -> list[dict[str, Any]]:
+    lines = (POOLS / "styles.jsonl").read_text("utf-8").splitlines()
+    styles = [json.loads(line) for line in lines if line]
+    return [{**style, "levels": style.get("levels") or list(LEVELS.values())} for style in styles]
+
+
+def _style(styles: Deck, level: str) -> str:
+    return str(styles.next(lambda style: level in style["levels"])["name"])
+
+
+def _name(faker: Faker, used: set[str]) -> str:
+    while True:
+        name = f"{faker.first_name()} {faker.last_name()}"
+        if name not in used and name.count(" ") <= 2:
+            used.add(name)
+            return name
+
+
+def _slug(text: str) -> str:
+    plain = text.translate(str.maketrans({"ł": "l", "ø": "o", "ı": "i", "đ": "d", "ß": "ss"}))
+    plain = unicodedata.normalize("NFKD", plain).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain.lower()).strip("-")
+
+
+if __name__ == "__main__":
+    main()
