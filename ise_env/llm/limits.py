@@ -107,7 +107,7 @@ class Limiter:
             while (delay := self._delay(reserved)) > 0:
                 left = deadline - self._clock()
                 # inf: until somebody else is done, which says so; else until a bucket fills.
-                if left <= 0 or delay > left and delay != float("inf"):
+                if left <= 0 or (delay > left and delay != float("inf")):
                     self._changed.notify()  # the place that woke this caller goes to another
                     raise LimitTimeout
                 self._changed.wait(min(delay, left))

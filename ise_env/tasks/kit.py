@@ -11,6 +11,7 @@ is true at reset; verifying twice agrees.
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -96,10 +97,12 @@ class ToolReply:
         """Whether the text itself says that the call failed."""
         return (
             "(Command exited with code" in self.text
-            or self.text.startswith('{"status": "error"')
+            or _ERROR_OBJECT.match(self.text) is not None
             or "Command timed out after" in self.text
         )
 
+
+_ERROR_OBJECT = re.compile(r'\{\s*"status":\s*"error"')
 
 Solution = Generator[ToolCall | Sequence[ToolCall], list[ToolReply], str]
 """Yields one call, or several made in parallel; is sent the replies in the same order; returns

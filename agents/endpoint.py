@@ -1,0 +1,72 @@
+"""A model behind any OpenAI-compatible endpoint."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ise_env.agents.protocol import AgentContext, AgentProvenance
+from ise_env.llm import Completion, Endpoint, ModelClient, client_for
+from ise_env.llm.reasoning import Spelling, joined
+
+INTENT_HEADER = "X-ISE-Intent"
+"""Id of the intent: the scripted server needs it to know whose solution it plays."""
+
+SEED_HEADER = "X-ISE-Seed"
+"""Seed of the agent's randomness, for the scripted server."""
+
+
+class EndpointAgent:
+    """Sends each observation to the endpoint and returns the model's message, verbatim.
+
+    The two headers above name the intent and the seed, nothing else of the context is sent.
+    Only the scripted server reads them; others ignore unknown headers.
+
+    Args:
+        endpoint: Which model, where, with which sampling.
+        client: Instead of the one that everybody shares for this endpoint.
+    """
+
+    def __init__(self, endpoint: Endpoint, client: ModelClient | None = None) -> None:
+        self._client = client or client_for(endpoint)
+        self._spelling: Spelling | None = None
+        self._headers: dict[str, str] = {}
+        self.provenance = AgentProvenance(
+            name="openai",
+            version="1",
+            scripted=False,
+            model=endpoint.model,
+            endpoint=endpoint.address,
+            sampling={**endpoint.sampling, **endpoint.extra_body},
+        )
+
+    def reset(self, context: AgentContext) -> None:
+        """Get ready for a new episode."""
+        self._spelling = None
+        self._headers = {INTENT_HEADER: context.intent.id, SEED_HEADER: str(context.seed)}
+
+    def act(self, observation: dict[str, Any]) -> dict[str, Any]:
+        """Ask the model.
+
+        Returns:
+            Its message; `x` holds usage, finish reason, timing and what else the server gave
+            (see `ise_env.llm.Completion.annotations`).
+
+        Raises:
+            ContextOverflow: The history does not fit the model's context.
+            ModelEndpointError: No usable answer.
+        """
+        completion = self._ask(observation)
+        self._spelling = completion.reasoning_spelling or self._spelling
+        return {**completion.message, "x": completion.annotations()}
+
+    def close(self) -> None:
+        """Nothing of its own: the client is shared."""
+
+    def _ask(self, observation: dict[str, Any]) -> Completion:
+        messages = observation["messages"]
+        if self._spelling is not None:
+            spelling = self._spelling
+            messages = [joined(m, spelling) if m["role"] == "assistant" else m for m in messages]
+        return self._client.complete(
+            messages, tools=observation["tools"], role="agent", headers=self._headers
+        )

@@ -1,0 +1,82 @@
+"""The oracle with human-like slips: authentic failure and recovery without a model.
+
+Most slips are noticed, because the tool says so, and made good (`ise_env.agents.slips`). In some
+episodes one is not: a plausible wrong solution, or a sub-goal claimed and never done. Such a
+sub-goal is done properly once the user doubts it; if nobody does, the checks fail.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from ise_env.agents.oracle import Goal, Oracle, Words
+from ise_env.agents.phrases import say
+from ise_env.agents.protocol import AgentContext
+from ise_env.agents.slips import with_slips
+from ise_env.tasks.kit import Solution
+
+_WRONG, _CLAIMED = "wrong_solution", "claimed_not_done"
+
+
+class Faulty(Oracle):
+    """Slips, recovers, and now and then does not notice.
+
+    Args:
+        name: As in `make_agent`.
+        rate: Share of the calls that slip and are made good.
+        unnoticed: Share of the episodes in which one sub-goal goes wrong unnoticed.
+        options: For the record.
+    """
+
+    def __init__(
+        self,
+        name: str = "faulty",
+        *,
+        rate: float = 0.15,
+        unnoticed: float = 0.4,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(name, options=options)
+        self._rate = rate
+        self._unnoticed = unnoticed
+
+    def reset(self, context: AgentContext) -> None:
+        """Decide what will go wrong unnoticed."""
+        super().reset(context)
+        if self.goals and self.rng.random() < self._unnoticed:
+            goal = self.goals[int(self.rng.integers(len(self.goals)))]
+            first = goal.subgoal.id == goal.task.subgoals()[0].id
+            # A kit's wrong solutions are of the whole kit, so they begin where the kit begins.
+            wrong = first and self.rng.random() < 0.6
+            goal.notes["slip"] = _WRONG if wrong else _CLAIMED
+
+    def work(self, goal: Goal) -> Words:
+        """Do a sub-goal, or what will be taken for it."""
+        slip = goal.notes.get("slip")
+        if slip is None:
+            return (yield from self._properly(goal, "begin"))
+        self._slip = slip
+        if slip == _CLAIMED:
+            return say(self.rng, "faulty", "claim", label=goal.label)
+        choices = goal.task.kit.wrong(goal.task.params)
+        chosen = choices[int(self.rng.integers(len(choices)))]
+        return (yield from self._daring(chosen.run, "begin", goal))
+
+    def look_again(self, goal: Goal, text: str) -> Words:
+        """Look at it; what went wrong unnoticed is now seen and done properly."""
+        if goal.notes.pop("slip", None) is None:
+            return (yield from super().look_again(goal, text))
+        return (yield from self._properly(goal, "redo"))
+
+    def _properly(self, goal: Goal, occasion: str) -> Words:
+        solution = with_slips(goal.task.solve(goal.subgoal.id), self.rng, self._rate)
+        return (yield from self._daring(solution, occasion, goal))
+
+    def _daring(self, solution: Solution, occasion: str, goal: Goal) -> Words:
+        """Carry out steps that may find a workspace which an earlier mistake has changed."""
+        try:
+            return (yield from self.perform(solution, occasion, goal))
+        except (LookupError, ValueError, ArithmeticError):
+            # The solution read something that it cannot be at the oracle's hands.
+            return say(self.rng, "faulty", "stuck", label=goal.label)

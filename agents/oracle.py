@@ -1,0 +1,173 @@
+"""The oracle: the kits' own solutions, led by what the user asks for.
+
+Privileged: it reads the intent's kits. It still works as an agent has to: a sub-goal is begun
+when the user's words ask for it, every step is a tool call whose real reply decides the next,
+and what it tells the user comes from those replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ise_env.agents import matching
+from ise_env.agents.phrases import say
+from ise_env.agents.protocol import AgentContext
+from ise_env.agents.scripted import (
+    Conversation,
+    Message,
+    ScriptedAgent,
+    replies_to,
+    user_text,
+)
+from ise_env.tasks.bind import BoundTask, bind
+from ise_env.tasks.kit import Solution, SubGoal, ToolCall
+
+Words = Generator[Message, list[Message], str]
+"""Yields messages with tool calls; returns what to tell the user."""
+
+
+@dataclass
+class Goal:
+    """One sub-goal and how far it is."""
+
+    task: BoundTask
+    subgoal: SubGoal
+    done: bool = False
+    asked: bool = False
+    """Whether its question was put to the user."""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """What a descendant remembers about it."""
+
+    @property
+    def label(self) -> str:
+        """As the user calls it."""
+        return self.subgoal.label
+
+
+class Oracle(ScriptedAgent):
+    """Solves every sub-goal with its kit's solution.
+
+    Args:
+        name: As in `make_agent`.
+        questions: Share of the sub-goals with an open question that it asks about first.
+        narration: Share of the sub-goals that it begins with a sentence.
+        options: For the record.
+    """
+
+    def __init__(
+        self,
+        name: str = "oracle",
+        *,
+        questions: float = 0.35,
+        narration: float = 0.5,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(name, options=options, privileged=True)
+        self._questions = questions
+        self._narration = narration
+
+    def reset(self, context: AgentContext) -> None:
+        """Bind the intent's kits.
+
+        Raises:
+            ConfigError: A kit is unknown or of another version.
+        """
+        super().reset(context)
+        self.goals = [
+            Goal(task, subgoal)
+            for task in bind(context.intent, allow_kit_drift=True)
+            for subgoal in task.subgoals()
+        ]
+        self._last = ""
+
+    def converse(self, first: list[Message]) -> Conversation:
+        """Answer one user message after the other."""
+        new = first
+        while True:
+            self._slip: str | None = None
+            words = yield from self._answer(user_text(new))
+            new = yield self.text(words, **({"slip": self._slip} if self._slip else {}))
+
+    # -- what to do about a user's message ---------------------------------------------------
+
+    def _answer(self, text: str) -> Words:
+        if not self.goals:
+            return say(self.rng, "oracle", "unsolvable")
+        due = self._due(text)
+        if due:
+            return (yield from self._work_on(due))
+        doubted = self._doubted(text)
+        if doubted:
+            words: list[str] = []
+            for goal in doubted:
+                words.append((yield from self.look_again(goal, text)))
+            return self._told(words)
+        if not any(goal.done for goal in self.goals):
+            return say(self.rng, "oracle", "nothing_yet")
+        return say(self.rng, "oracle", "nothing_open", last=self._last)
+
+    def _due(self, text: str) -> list[Goal]:
+        """Open sub-goals that the message asks for, in the user's order."""
+        open_goals = [goal for goal in self.goals if not goal.done]
+        asked = matching.asked_for(text, [goal.subgoal for goal in open_goals])
+        due = [goal for goal in open_goals if goal.asked or goal.subgoal in asked]
+        if due or not open_goals or self._doubted(text):
+            return due
+        # Somebody who says a thing that cannot be placed wants the work to go on.
+        return open_goals[:1]
+
+    def _doubted(self, text: str) -> list[Goal]:
+        """Finished sub-goals that the message wants looked at again."""
+        finished = [goal for goal in self.goals if goal.done]
+        named = [goal for goal in finished if matching.mentions(text, goal.subgoal)]
+        return named or (finished if matching.asks_to_verify(text) else [])
+
+    def _work_on(self, due: list[Goal]) -> Words:
+        words: list[str] = []
+        for goal in due:
+            if not words and self._wants_to_ask(goal):
+                goal.asked = True
+                question = goal.subgoal.question
+                return say(self.rng, "oracle", "ask", label=goal.label, question=question)
+            words.append((yield from self.work(goal)))
+            goal.done, goal.asked = True, False
+        return self._told(words)
+
+    def _wants_to_ask(self, goal: Goal) -> bool:
+        if goal.asked or not goal.subgoal.question:
+            return False
+        # Never on the first message: it may be the only one (direct-query mode).
+        begun = any(other.done for other in self.goals)
+        return begun and self.rng.random() < self._questions
+
+    def _told(self, words: list[str]) -> str:
+        self._last = words[-1]
+        return "\n\n".join(words)
+
+    # -- how to do it ------------------------------------------------------------------------
+
+    def work(self, goal: Goal) -> Words:
+        """Do a sub-goal; returns the closing words."""
+        return (yield from self.perform(goal.task.solve(goal.subgoal.id), "begin", goal))
+
+    def look_again(self, goal: Goal, text: str) -> Words:
+        """Look at a finished sub-goal because the user asked."""
+        return (yield from self.perform(goal.task.review(goal.subgoal.id), "review", goal))
+
+    def perform(self, solution: Solution, occasion: str, goal: Goal) -> Words:
+        """Carry out a solution's steps as tool calls."""
+        content = ""
+        if self.rng.random() < self._narration:
+            content = say(self.rng, "oracle", occasion, label=goal.label)
+        try:
+            step = next(solution)
+            while True:
+                calls = [step] if isinstance(step, ToolCall) else list(step)
+                message = self.calls(calls, content)
+                new = yield message
+                content = ""
+                step = solution.send(replies_to(message, new))
+        except StopIteration as stop:
+            return str(stop.value)
