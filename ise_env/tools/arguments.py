@@ -19,6 +19,7 @@ MAX_ARGUMENT_CHARS = 8 * 2**20
 """Longer `arguments` are refused unread; a workspace could not hold much more anyway."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE_ESCAPE = re.compile(r"\\u[dD][89a-fA-F]")
 _SHOWN = 60
 """Characters of a wrong value that the complaint repeats."""
 _MAX_LINES = 8
@@ -54,7 +55,7 @@ def parse_object(arguments: Any) -> dict[str, Any]:
     if isinstance(arguments, str) and not arguments.strip():
         return {}
     try:
-        return _object(_loads(arguments) if isinstance(arguments, str) else arguments)
+        return _repaired(arguments, _loads(arguments) if isinstance(arguments, str) else arguments)
     except RecursionError:
         raise ToolFailure("arguments are nested too deeply", error="bad_json") from None
 
@@ -120,19 +121,20 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON value")
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _repaired(raw: str | dict[str, Any], value: Any) -> dict[str, Any]:
+    """Return the object with well-formed strings; only looks where `raw` may hold others."""
     if not isinstance(value, dict):
         raise ToolFailure(
             f"arguments must be a JSON object, got {_kind(value)}", error="bad_arguments"
         )
+    if isinstance(raw, str) and not (_SURROGATE_ESCAPE.search(raw) or _SURROGATE.search(raw)):
+        return value
     try:
         text = json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError) as error:
         raise ToolFailure(f"arguments are not JSON: {error}", error="bad_json") from None
-    if _SURROGATE.search(text):
-        repaired: dict[str, Any] = json.loads(well_formed(text))
-        return repaired
-    return value
+    repaired: dict[str, Any] = json.loads(well_formed(text))
+    return repaired
 
 
 def _line(error: ErrorDetails) -> str:
@@ -162,5 +164,3 @@ def _kind(value: Any) -> str:
     names = {list: "an array", dict: "an object", str: "a string", bool: "a boolean"}
     names |= {int: "a number", float: "a number", type(None): "null"}
     return names.get(type(value), type(value).__name__)
-
-

@@ -100,7 +100,9 @@ def dispatch(
     for request in _requests(calls if isinstance(calls, list) else []):
         if budget is not None and len(results) >= budget and not run.stopped:
             over_budget = True
-            request = replace(request, refusal=_refusal("budget", "the tool-call budget is used up"))
+            request = replace(
+                request, refusal=_refusal("budget", "the tool-call budget is used up")
+            )
         results.append(run.answer(request))
     return DispatchResult(tuple(results), run.gone, run.failure, over_budget)
 
@@ -177,7 +179,7 @@ class _Run:
             raise
         except AgentError as error:
             raise ToolFailure(str(error), error="agent_error") from error
-        except Exception as error:  # noqa: BLE001  a bug here must not tear the history
+        except Exception as error:  # a bug here must not tear the history
             self.failure = _as_failure(request.name, error)
             raise ToolFailure(
                 "the tool itself failed; this is not your fault",
