@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
+import sys
 from collections.abc import Callable
 from difflib import get_close_matches
 from importlib.metadata import entry_points
@@ -67,6 +69,9 @@ def make_agent(spec: str) -> AgentFactory:
     if name in points:
         return _called(spec, _load(spec, points[name].value))
     if rest:
+        # Like other tools that take module:attribute: what lies in the current folder counts.
+        if "" not in sys.path and os.getcwd() not in sys.path:
+            sys.path.insert(0, os.getcwd())
         return _called(spec, _load(spec, spec))
     known = (*SCRIPTED, "replay:", "openai:", "human", *points)
     near = get_close_matches(spec, known, n=1)

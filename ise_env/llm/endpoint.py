@@ -121,7 +121,7 @@ class Endpoint:
         """
         head, _, tail = spec.partition("#")
         match = _SPEC.fullmatch(head)
-        if match is None:
+        if match is None or "://" in match["model"]:
             raise ConfigError(f"model endpoint {head!r}: expected <model>@<http(s) address>")
         url = match["url"] or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
         options: dict[str, Any] = {"sampling": {}, "extra_body": {}, "headers": {}}
