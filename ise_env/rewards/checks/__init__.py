@@ -13,20 +13,35 @@ from typing import Annotated
 
 from pydantic import Field, TypeAdapter
 
+from ise_env.rewards.checks.archive import Archive
 from ise_env.rewards.checks.command import Command
+from ise_env.rewards.checks.crontab import CronLine
 from ise_env.rewards.checks.files import Absent, Exists, Hash, Text, TouchedOnly, Tree, Unchanged
+from ise_env.rewards.checks.git import GitBranch, GitClean, GitFile, GitLog, GitMerged
+from ise_env.rewards.checks.json_data import JsonEquals, JsonLines
 from ise_env.rewards.checks.kind import Kind, TextMatch
 from ise_env.rewards.checks.said import Said
+from ise_env.rewards.checks.sqlite import Sqlite
 from ise_env.rewards.checks.table import CsvCell, CsvRows
 
 AnyCheck = Annotated[
     Absent
+    | Archive
     | Command
+    | CronLine
     | CsvCell
     | CsvRows
     | Exists
+    | GitBranch
+    | GitClean
+    | GitFile
+    | GitLog
+    | GitMerged
     | Hash
+    | JsonEquals
+    | JsonLines
     | Said
+    | Sqlite
     | Text
     | TouchedOnly
     | Tree
@@ -41,13 +56,23 @@ __all__ = [
     "ANY_CHECK",
     "Absent",
     "AnyCheck",
+    "Archive",
     "Command",
+    "CronLine",
     "CsvCell",
     "CsvRows",
     "Exists",
+    "GitBranch",
+    "GitClean",
+    "GitFile",
+    "GitLog",
+    "GitMerged",
     "Hash",
+    "JsonEquals",
+    "JsonLines",
     "Kind",
     "Said",
+    "Sqlite",
     "Text",
     "TextMatch",
     "TouchedOnly",

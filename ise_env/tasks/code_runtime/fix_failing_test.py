@@ -100,8 +100,8 @@ class FixFailingTest(Kit[Params]):
         return (
             SubGoal(
                 id="fix",
-                request=f"find out why `python3 -m unittest` fails in {p.folder} and fix the bug in the "
-                f"code of {p.folder}/{bug.module}.py, leaving the tests as they are: {bug.rule}",
+                request=f"find out why `python3 -m unittest` fails in {p.folder} and fix the bug "
+                f"in {p.folder}/{bug.module}.py, leaving the tests as they are; {bug.rule}",
                 label=f"the fix in {p.folder}/{bug.module}.py",
                 facts=(Fact("folder", p.folder), Fact("module", f"{p.folder}/{bug.module}.py")),
                 artifacts=(f"{p.folder}/{bug.module}.py",),
