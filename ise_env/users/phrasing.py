@@ -135,13 +135,18 @@ def introduction(persona: Persona | None) -> dict[str, str]:
     article = "an" if persona.role[0].lower() in "aeiou" else "a"
     slots = {"role": f"{article} {persona.role}", "role_cap": capital(persona.role)}
     context = " ".join(persona.work_context.split()).rstrip(".")
-    if not context:
-        return slots
-    first = context.split()[0]
-    if first.lower().endswith("ing") and len(first) > 4:
-        slots["context_sentence"] = f"I'm {first.lower()}{context[len(first) :]}."
-    elif {"i", "we", "i'm", "we're", "my", "our"} & {w.lower() for w in context.split()}:
-        slots["context_sentence"] = f"{capital(context)}."
-    else:
-        slots["context_sentence"] = f"My setting: {context}."
+    if context:
+        slots["context_sentence"] = _sentence(context)
     return slots
+
+
+def _sentence(context: str) -> str:
+    """`a clinic in Turku`, `Assessing loans for a bank`, `I run a shop` as a full sentence."""
+    first, _, rest = context.partition(" ")
+    if {"i", "we", "i'm", "we're", "my", "our"} & {word.lower() for word in context.split()}:
+        return f"{capital(context)}."
+    if first.lower() in ("a", "an", "the"):
+        return f"I work for {first.lower()} {rest}."
+    if first.lower().endswith("ing") and len(first) > 4:
+        return f"I'm {first.lower()} {rest}."
+    return f"About my work: {context}."

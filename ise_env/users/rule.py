@@ -129,7 +129,8 @@ class RuleUser:
         state.answers += 1
         if goal.answer and not state.answered:
             state.answered = True
-            return self._about_goal("answer", state, "answer.known", answer=goal.answer)
+            answer = capital(goal.answer.rstrip("."))
+            return self._about_goal("answer", state, "answer.known", answer=f"{answer}.")
         if goal.facts and state.answers == 1:
             facts = ", ".join(fact.value for fact in goal.facts[:6])
             used, new = self._ledger.reveal(goal.facts[:6])
@@ -252,9 +253,11 @@ class RuleUser:
             rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
             line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
             return f"checkin.{_kind(path)}", {"path": path, "line": line}, (path,)
-        figures = _FIGURE.findall(digest.agent_text)
-        if figures:
-            return "checkin.figure", {"figure": figures[0].strip()}, ()
+        said = "\n".join(turn.message for turn in self._ledger.turns)
+        for match in _FIGURE.finditer(digest.agent_text):
+            figure = match.group().strip()
+            if figure not in said:
+                return "checkin.figure", {"figure": figure}, ()
         return None
 
     def _request(self, state: GoalState, message: str) -> UserTurn:

@@ -18,14 +18,14 @@ from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users.digest import mentioned
 
 MAX_STEPS = 8
+NAMELESS = "that step"
+"""Label of a request from which no noun phrase can be read."""
 
-_ENDS = re.compile(
-    r"(?<=[.!?])[\"'”’)]*\s+(?=[^\s])|(?<=[。！？；])\s*|\n\s*\n|\n(?=\s*([-*•]|\d+[.)]))"
-)
+_ENDS = re.compile(r"(?<=[.!?])[\"'”’)]*\s+(?=\S)|(?<=[。！？；])\s*|\n\s*\n")
 _ABBREVIATION = re.compile(
     r"\b(e\.g|i\.e|etc|vs|mr|mrs|ms|dr|st|no|fig|approx|inc|ltd|dept)\.$", re.I
 )
-_BULLET = re.compile(r"^\s*([-*•]|\d+[.)])\s+")
+_BULLET = re.compile(r"^[ \t]*(?:[-*•]|\d{1,2}[.)])[ \t]+", re.M)
 _CLAUSE = re.compile(r"[,;]\s*(?:and\s+)?(?:then|after that|afterwards|finally|next)[\s,]+", re.I)
 _AND_VERB = re.compile(r"[,;]\s*(?:and|then)\s+(?=(?:please\s+)?([a-z]+)\b)")
 _CLAUSE_CJK = re.compile(r"[，,；]\s*(?=(然后|接着|最后|再|之后|并且))")
@@ -40,6 +40,11 @@ _LEADING = re.compile(
 _WISH = re.compile(
     r"^(?:i|we)(?:'d| would)?(?: also| really)? (need|want|require|like|have)\b(?: to)?", re.I
 )
+_ADVERB = re.compile(
+    r"^(?:and|also|then|next|finally|lastly|ultimately|first|second|third|after that|overall"
+    r"|in the end|at the end|hello|hi|hey|good (?:morning|day|afternoon|evening))\b[\s,:!]*",
+    re.I,
+)
 _AFTER_CLAUSE = re.compile(
     r"^(?:once|when|after|before|based on|if|using|as soon as|with|while|for|in|on|from)\b"
     r"[^,]{3,90},\s*(?:please\s+)?(?:you\s+)?([a-z]+)\b",
@@ -49,8 +54,14 @@ _HARD_NUMBER = re.compile(
     r"(?<![\w.])(?:v?\d+(?:\.\d+)+|\d{2,}(?:[.,]\d+)?%?|[\w-]+/[\w./-]+)(?![\w])"
 )
 _STOP = re.compile(
-    r"\s+(?:that|which|who|so|for|to|by|from|using|with|via|and|into|in|on|at|of the|as|against"
-    r"|before|after|when|if|without|where)\s|[,;:.(]"
+    r"\s+(?:(?:that|which|who|so|for|to|by|from|using|with|via|and|or|into|in|on|at|as|against"
+    r"|before|after|when|if|without|where|is|are|was|be|will|has|have|\w+ly"
+    r"|\w+ing (?:the|our|my|a|an|all|any|it))\b|of (?:the|our|my|all)\b)|[,;:(]|\.(?:\s|$)"
+)
+_BEFORE_NOUN = re.compile(
+    r"^(?:(?:sure|up|out|down|off|over|back|into|through|at|for|on|in|to|by|with|me|us|you|that|this"
+    r"|these|those|it|them|the|a|an|all|any|every|each|both|my|our|your|some|of)\b\s*)+",
+    re.I,
 )
 
 
@@ -73,21 +84,22 @@ def split(utterance: str) -> Split:
     wishes: list[str] = []
     steps: list[str] = []
     for sentence in _sentences(utterance):
+        wish = _WISH.match(_ADVERB.sub("", sentence))
         if _asks(sentence):
             steps += _clauses(sentence)
-        elif _WISH.match(sentence) and not steps:
+        elif wish and not steps:
             wishes.append(sentence)
-        elif steps and not _WISH.match(sentence):
-            steps[-1] = f"{steps[-1]} {sentence}"
-        elif _WISH.match(sentence):
-            steps.append(_as_request(sentence))
+        elif wish:
+            steps += _clauses(_as_request(sentence))
+        elif steps:
+            steps[-1] = f"{steps[-1]}. {sentence.rstrip('.')}"
         else:
             context.append(sentence)
     if steps:
         context += wishes
     else:
         steps = [c for wish in wishes for c in _clauses(_as_request(wish))] or [
-            " ".join(utterance.split()) or "help"
+            _tidy(" ".join(utterance.split())) or utterance.strip() or "help me"
         ]
         context = context if wishes else []
     return Split(tuple(context), tuple(_subgoal(i, s) for i, s in enumerate(_grouped(steps), 1)))
@@ -98,17 +110,16 @@ def label(request: str) -> str:
     clause = _AFTER_CLAUSE.match(request)
     rest = request[clause.start(1) :] if clause else request
     words = rest.split(maxsplit=1)
-    if len(words) < 2 or not rest.isascii():
-        return "that step"
-    if words[0].lower() == "start" and words[1].lower().startswith("by "):
+    if len(words) < 2 or words[0].lower() not in verbs():
+        return NAMELESS
+    if words[0].lower() in ("start", "begin") and words[1].lower().startswith("by "):
         words = words[1].split(maxsplit=2)[1:] if len(words[1].split()) > 2 else words
-    thing = re.sub(
-        r"^(?:sure|up|out|down|the|a|an|all|any|my|our|this|that|it)\b\s*", "", words[-1]
-    )
-    thing = re.sub(r"^(?:the|a|an|all|my|our)\b\s*", "", thing)
+    thing = _BEFORE_NOUN.sub("", words[-1])
     thing = _STOP.split(thing, maxsplit=1)[0].strip(" '\"`")
     short = " ".join(thing.split()[:5])
-    return f"the {short}" if short and len(short) > 2 else "that step"
+    if len(short) < 3 or not short.isascii():
+        return NAMELESS
+    return short if short.split()[0].endswith("thing") else f"the {short}"
 
 
 @functools.cache
@@ -120,9 +131,9 @@ def verbs() -> frozenset[str]:
 
 def _sentences(text: str) -> list[str]:
     parts: list[str] = []
-    for part in _ENDS.split(text):
-        piece = " ".join(_BULLET.sub("", part or "").split())
-        if not piece or piece in "-*•":
+    for part in _ENDS.split(_BULLET.sub("\n\n", text)):
+        piece = " ".join(part.split())
+        if not piece:
             continue
         if parts and _ABBREVIATION.search(parts[-1]):
             parts[-1] = f"{parts[-1]} {piece}"
@@ -169,7 +180,7 @@ def _cut_at_verbs(part: str) -> list[str]:
 
 def _tidy(clause: str) -> str:
     text = _LEADING.sub("", clause.strip()).strip()
-    text = text.rstrip(" .!?。！？;；,，")
+    text = re.sub(r"(, )please ", r"\1", text.rstrip(" .!?。！？;；,，"), flags=re.I)
     if re.match(r"[A-Z][a-z]+\b", text) and text.split()[0].lower() in verbs() | _OPENERS:
         text = text[0].lower() + text[1:]
     return text
@@ -185,6 +196,7 @@ _OPENERS = frozenset(
 
 def _as_request(sentence: str) -> str:
     """`I need to finalize the audit` -> `finalize the audit`; `I require X` -> `get me X`."""
+    sentence = _ADVERB.sub("", sentence)
     match = _WISH.match(sentence)
     if match is None:
         return _tidy(sentence)

@@ -1,0 +1,64 @@
+"""What the agent's last message does."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ise_env.users.agent_move import classify
+
+CASES = [
+    ("", "silent"),
+    ("  \n ", "silent"),
+    ("Done: the merge is finished.", "claimed_done"),
+    ("I've written report.csv with 14 rows.", "claimed_done"),
+    ("All 12 tests pass now, the bug was in src/calc.py.", "claimed_done"),
+    ("The report is ready in out/summary.md.", "claimed_done"),
+    ("I created the index. Let me know if you need anything else!", "claimed_done"),
+    ("The file has been updated. Is there anything else I can do?", "claimed_done"),
+    ("Which branch should the fix go to?", "asked"),
+    ("I found two ledgers. Which one do you mean?", "asked"),
+    ("Please tell me which month you want.", "asked"),
+    ("Shall I overwrite the old report?", "asked_to_confirm"),
+    ("This deletes 14 files. Do you want me to go ahead?", "asked_to_confirm"),
+    ("I would drop the duplicates. Is that okay?", "asked_to_confirm"),
+    ("Please confirm that I may delete the old archive.", "asked_to_confirm"),
+    ("I could not find ledger/march.csv.", "reported_error"),
+    ("The push failed: permission denied.", "reported_error"),
+    ("I was unable to install the package.", "reported_error"),
+    ("The first run failed, but I fixed the path and it now works. Done.", "claimed_done"),
+    ("I'll start with the log files now.", "promised"),
+    ("Let me check the repository first.", "promised"),
+    ("So far I sorted half of the folder.", "partial"),
+    ("I got stuck on the fix, it is not finished.", "partial"),
+    ("The answer is 42.", "said"),
+    ("你想用哪个文件？", "asked"),
+    ("报告已经写好了。", "said"),
+    ("```python\nif x == '?':\n    raise Error('failed')\n```", "said"),
+    ("Here is the code:\n```\nwhat?\n```\nI saved it to a.py.", "claimed_done"),
+]
+
+
+@pytest.mark.parametrize(("text", "kind"), CASES)
+def test_reads_what_a_message_does(text: str, kind: str) -> None:
+    assert classify(text).kind == kind
+
+
+def test_keeps_the_question_that_is_open() -> None:
+    move = classify("I found two files. Which one is the ledger?")
+    assert move.question == "Which one is the ledger?"
+    assert move.waits
+
+
+def test_a_question_answered_by_the_agent_itself_in_a_heading_is_none() -> None:
+    assert classify("# What changed?\nI updated config.yaml and saved it.").kind == "claimed_done"
+
+
+@given(st.text())
+def test_any_text_is_some_move(text: str) -> None:
+    assert classify(text).kind
+
+
+def test_a_megabyte_is_read_in_passing() -> None:
+    assert classify("All fine. " * 100_000 + "Which one?").kind == "asked"
