@@ -127,11 +127,11 @@ class RuleUser:
     def _answer(self, state: GoalState, move: AgentMove) -> UserTurn:
         goal = state.goal
         state.answers += 1
-        if goal.answer and not state.answered:
+        if goal.answer and not state.answered and _same_matter(move.question, goal.question):
             state.answered = True
             answer = capital(goal.answer.rstrip("."))
             return self._about_goal("answer", state, "answer.known", answer=f"{answer}.")
-        if goal.facts and state.answers == 1:
+        if goal.facts and state.answers == 1 and _DETAIL.search(move.question):
             facts = ", ".join(fact.value for fact in goal.facts[:6])
             used, new = self._ledger.reveal(goal.facts[:6])
             return self._about_goal(
@@ -337,7 +337,11 @@ class RuleUser:
 
     @staticmethod
     def _about(goal: SubGoal) -> dict[str, str]:
-        """Slots about a sub-goal; `request` only where an imperative may follow."""
+        """Slots about a sub-goal.
+
+        `request` (an imperative may follow), `ask` (in a question) and `short` (more words come
+        after it) are filled only where the result reads well; `clause` always is.
+        """
         clause = goal.request.rstrip(" .!?。")
         slots = {
             "clause": clause,
@@ -346,8 +350,11 @@ class RuleUser:
             "label_cap": capital(goal.label),
         }
         first = re.match(r"[A-Za-z]+", clause)
-        if first and first.group().lower() in verbs() and len(clause) < 400:
-            slots["request"] = clause
+        if first and first.group().lower() in verbs():
+            plain = not re.search(r"[;:]|\. ", clause)
+            slots["request"] = clause if len(clause) < 400 else ""
+            slots["ask"] = clause if plain and len(clause) < 170 else ""
+            slots["short"] = clause if plain and len(clause) < 90 else ""
         return slots
 
 
@@ -361,12 +368,20 @@ _CASES = {
 _REMOVES = re.compile(r"\b(delete|remove|move|rename|archive|clean|tidy|prune)", re.I)
 _QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
 _FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
+_WORD = re.compile(r"(?!(?:what|which|should|would|could|does|that|this|with)\b)[a-z]{4,}")
+_DETAIL = re.compile(r"\b(which|where|what|who|path|file|folder|branch|column|name)\b", re.I)
 _KINDS = {
     "text": re.compile(r"\.(md|txt|rst|html?|eml|docx?)$", re.I),
     "data": re.compile(r"\.(csv|tsv|jsonl?|ya?ml|toml|xml|xlsx?|parquet|sql|ics)$", re.I),
     "code": re.compile(r"\.(py|sh|js|ts|rb|pl|go|rs|c|cpp|java)$", re.I),
     "folder": re.compile(r"/$"),
 }
+
+
+def _same_matter(asked: str, expected: str) -> bool:
+    """Whether two questions share enough of their content words to be the same question."""
+    theirs, ours = ({w[:5] for w in _WORD.findall(q.lower())} for q in (asked, expected))
+    return len(theirs & ours) * 3 >= len(ours) and bool(theirs & ours)
 
 
 def _kind(path: str) -> str:
