@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import IO, cast
@@ -24,14 +25,12 @@ class DamagedFrame(Exception):
 
 def zstd() -> ModuleType | None:
     """The zstd module, or None where there is none."""
-    try:
-        from compression import zstd as module  # type: ignore[import-not-found, unused-ignore]
-    except ImportError:
+    for name in ("compression.zstd", "backports.zstd"):
         try:
-            from backports import zstd as module  # type: ignore[import-not-found, unused-ignore]
+            return import_module(name)
         except ImportError:
-            return None
-    return cast(ModuleType, module)
+            continue
+    return None
 
 
 def available() -> bool:

@@ -1,0 +1,63 @@
+"""`ise intents ...`: what the episodes are about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ise_env.errors import ConfigError
+
+
+def register(app: typer.Typer) -> None:
+    """Add the group."""
+    group = typer.Typer(help="Sample intents.", no_args_is_help=True)
+    group.command("sample", help=SAMPLE_HELP)(sample)
+    app.add_typer(group, name="intents")
+
+
+SAMPLE_HELP = """Sample intents into a file, one a line.
+
+The same seed gives the same intents, and a larger -n the same ones with more behind them.
+
+Example:
+
+    ise intents sample -n 100 --seed 7 --out intents.jsonl
+"""
+
+
+def sample(
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    n: Annotated[int, typer.Option("-n", min=1, help="How many.")] = 100,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    kits: Annotated[
+        str, typer.Option(help="Patterns of kits to draw from, comma-separated.")
+    ] = "*",
+    exclude: Annotated[
+        str, typer.Option(help="Patterns of kits to leave out, comma-separated.")
+    ] = "",
+    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Sample intents into a file."""
+    if out.exists() and not force:
+        raise ConfigError(f"{out}: exists already; choose another --out, or give --force")
+
+    from ise_env.intents import sampler
+
+    def patterns(text: str) -> list[str]:
+        return [part.strip() for part in text.split(",") if part.strip()]
+
+    drawn = sampler.sample(n, seed, kits=patterns(kits), exclude=patterns(exclude))
+    temporary = out.with_name(f".{out.name}.tmp")
+    written = 0
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            for intent in drawn:
+                file.write(intent.model_dump_json() + "\n")
+                written += 1
+        temporary.replace(out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    typer.echo(f"{written} intents in {out}")

@@ -1,0 +1,98 @@
+"""Commands about this machine and this installation: doctor, clean, tools, validate, serve."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from ise_env.rollout.commands.options import Json, print_json
+
+DOCTOR_HELP = """Say what works on this machine, and what to do about what does not.
+
+Exit status 1 when no workspace can be made.
+
+Example:
+
+    ise doctor
+"""
+
+CLEAN_HELP = """Remove what crashed processes left behind.
+
+Example:
+
+    ise clean --dry-run
+"""
+
+TOOLS_HELP = """List the tools that agents are offered.
+
+Example:
+
+    ise tools --json
+"""
+
+Workspace = Annotated[str, typer.Option(help="Kind of workspace.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("doctor", help=DOCTOR_HELP)(doctor)
+    app.command("clean", help=CLEAN_HELP)(clean)
+    app.command("tools", help=TOOLS_HELP)(tools)
+
+
+def doctor(workspace: Workspace = "local", json: Json = False) -> None:
+    """Say what works on this machine."""
+    from ise_env.rollout.doctor import examine, render
+
+    report = examine(workspace)
+    if json:
+        print_json(report.as_dict())
+    else:
+        from rich.console import Console
+
+        Console().print(render(report))
+    raise typer.Exit(0 if report.usable else 1)
+
+
+def clean(
+    workspace: Workspace = "local",
+    dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
+    json: Json = False,
+) -> None:
+    """Remove what crashed processes left behind."""
+    from ise_env.workspaces import make_backend
+
+    removed = make_backend(workspace).reap(dry_run=dry_run)
+    if json:
+        print_json({"dry_run": dry_run, "removed": removed})
+        return
+    for line in removed:
+        typer.echo(line)
+    verb = "would be removed" if dry_run else "removed"
+    typer.echo(f"{len(removed)} left-overs {verb}")
+
+
+def tools(json: Json = False) -> None:
+    """List the tools that agents are offered."""
+    from ise_env.tools.registry import names, resolve
+
+    default = resolve(None)
+    everything = resolve(list(names()))
+    if json:
+        print_json([tool.schema() for tool in everything.values()])
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("tool", "parameters", "description", box=None, pad_edge=False)
+    for name, tool in everything.items():
+        shown = name if name in default else f"{name} (off by default)"
+        table.add_row(shown, _parameters(tool.schema()), tool.description)
+    Console().print(table)
+
+
+def _parameters(schema: dict[str, Any]) -> str:
+    parameters = schema["function"]["parameters"]
+    required = parameters.get("required", ())
+    return ", ".join(f"{p}*" if p in required else p for p in parameters.get("properties", {}))
