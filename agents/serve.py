@@ -180,6 +180,9 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # Headers and body in one packet: two would wait for each other's acknowledgement (40 ms).
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: _Http
 
     def do_GET(self) -> None:
@@ -239,6 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.close_connection = True
         for event in events:
             self.wfile.write(event)
+            self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: clients hear about their errors themselves."""

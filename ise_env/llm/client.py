@@ -119,6 +119,7 @@ class ModelClient:
     def close(self) -> None:
         """Give up waiting calls and drop connections; idempotent."""
         self._closing.set()
+        self._limiter.nudge()
         with self._sdk_lock:
             if self._sdk is not None:
                 self._sdk.close()
@@ -198,18 +199,13 @@ class ModelClient:
     ) -> Completion:
         secret = self.endpoint.key()
         try:
-            with self._limiter.slot(_estimate(body), deadline) as slot:
+            with self._limiter.slot(_estimate(body), deadline, self._closing.is_set) as slot:
                 began = time.monotonic()
                 text = self._send(body, headers, min(self.endpoint.timeout_s, deadline - began))
                 completion = self._read(text, secret)
                 _settle(slot, completion)
         except LimitTimeout:
-            error = ModelEndpointError(
-                f"model endpoint {self.endpoint.address}: its limits left no room for this request "
-                f"within {self.endpoint.deadline_s:g} s",
-                retryable=True,
-            )
-            raise AttemptFailed(error, "limit") from None
+            raise self._not_sent() from None
         except AttemptFailed as failure:
             self._answered |= failure.reached and failure.label != "garbage"
             raise
@@ -273,13 +269,18 @@ class ModelClient:
             sample = text[:400].decode("utf-8", "replace")
             raise failures.not_the_protocol(str(error), sample, self.endpoint, secret) from None
 
+    def _not_sent(self) -> AttemptFailed:
+        where = f"model endpoint {self.endpoint.address}"
+        if self._closing.is_set():
+            return AttemptFailed(ModelEndpointError(f"{where}: the client was closed"), "closed")
+        seconds = f"{self.endpoint.deadline_s:g} s"
+        message = f"{where}: its limits left no room for this request within {seconds}"
+        return AttemptFailed(ModelEndpointError(message, retryable=True), "limit")
+
     def _connect(self) -> Any:
         with self._sdk_lock:
             if self._closing.is_set():
-                raise AttemptFailed(
-                    ModelEndpointError(f"model endpoint {self.endpoint.address}: client closed"),
-                    "closed",
-                )
+                raise self._not_sent()
             if self._sdk is None:
                 import openai
 

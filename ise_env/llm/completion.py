@@ -20,8 +20,9 @@ class Completion:
     """One answer of a model.
 
     Attributes:
-        message: The assistant message as the server sent it, unknown keys included; reasoning
-            split from the content (see `ise_env.llm.reasoning`), null content made `""`.
+        message: The assistant message as the server sent it, unknown keys included, those that
+            are null left out; reasoning split from the content (see `ise_env.llm.reasoning`),
+            null content made `""`.
         model: Name that the server gave.
         finish_reason: `stop`, `tool_calls`, `length`, ...
         usage: As reported; None when it was not.
@@ -95,7 +96,8 @@ def parse(data: Any) -> Completion:
     message = choice.get("message")
     if not isinstance(message, Mapping):
         raise NotAChatCompletion("a choice without a message")
-    mended, notes = _mend(dict(message), str(data.get("id", "")))
+    given = {key: value for key, value in message.items() if value is not None}
+    mended, notes = _mend(given, str(data.get("id", "")))
     mended, spelling = reasoning.split(mended)
     usage = data.get("usage")
     return Completion(
@@ -115,10 +117,8 @@ def _mend(message: dict[str, Any], completion_id: str) -> tuple[dict[str, Any], 
     """Put right what some servers get wrong and a later request would be refused for."""
     notes: list[str] = []
     message["role"] = "assistant"
-    content = message.get("content")
-    if content is None:
-        message["content"] = ""
-    elif isinstance(content, list):
+    content = message.setdefault("content", "")
+    if isinstance(content, list):
         texts = [p.get("text", "") for p in content if isinstance(p, Mapping)]
         message["content"] = "".join(map(str, texts))
         notes.append("content was a list of parts")

@@ -115,8 +115,9 @@ def from_exception(cause: Exception, endpoint: Endpoint, secret: str) -> Attempt
     transport = type(cause).__module__.partition(".")[0] in _TRANSPORT_MODULES
     if isinstance(cause, openai.APIConnectionError) or transport:
         said = one_line(str(root) or type(root).__name__, secret)
-        error = ModelEndpointError(f"{where}: {said}", retryable=True)
-        reached = type(root).__name__ not in ("ConnectError", "ConnectionRefusedError", "gaierror")
+        reached = type(root).__name__ != "ConnectError"
+        what = f"connection lost: {said}" if reached else f"cannot connect: {said}"
+        error = ModelEndpointError(f"{where}: {what}", retryable=True)
         return AttemptFailed(error, "connection", reached=reached)
     if isinstance(cause, openai.OpenAIError):
         error = ModelEndpointError(f"{where}: {one_line(str(cause), secret)}")

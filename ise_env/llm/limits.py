@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 
 class LimitTimeout(Exception):
-    """The limits would hold the request back beyond its deadline."""
+    """The limits would hold the request back beyond its deadline, or nobody waits for it."""
 
 
 class Bucket:
@@ -90,16 +90,24 @@ class Limiter:
         with self._changed:
             self._paused_until = max(self._paused_until, self._clock() + seconds)
 
+    def nudge(self) -> None:
+        """Make every waiting caller look again whether it still wants to wait."""
+        with self._changed:
+            self._changed.notify_all()
+
     @contextmanager
-    def slot(self, estimate: float, deadline: float) -> Iterator[Slot]:
+    def slot(
+        self, estimate: float, deadline: float, abandoned: Callable[[], bool] = lambda: False
+    ) -> Iterator[Slot]:
         """Wait for a place, hold it for the block, settle the tokens afterwards.
 
         Args:
             estimate: Tokens that the request may cost; replaced by the mean once one is known.
             deadline: Reading of the clock after which waiting is pointless.
+            abandoned: Whether the caller has given up; looked at after each `nudge`.
 
         Raises:
-            LimitTimeout: No place before the deadline.
+            LimitTimeout: No place before the deadline, or abandoned.
         """
         with self._changed:
             began = self._clock()
@@ -107,7 +115,8 @@ class Limiter:
             while (delay := self._delay(reserved)) > 0:
                 left = deadline - self._clock()
                 # inf: until somebody else is done, which says so; else until a bucket fills.
-                if left <= 0 or (delay > left and delay != float("inf")):
+                hopeless = left <= 0 or (delay > left and delay != float("inf"))
+                if hopeless or abandoned():
                     self._changed.notify()  # the place that woke this caller goes to another
                     raise LimitTimeout
                 self._changed.wait(min(delay, left))
