@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ise_env.tasks.kit import ToolCall
+from ise_env.tasks.kit import Solution, ToolCall
 
 
 def sh(command: str, **arguments: Any) -> ToolCall:
@@ -32,3 +32,11 @@ def found(pattern: str, text: str, otherwise: str = "?") -> str:
     """The first group of a pattern in a reply: closing words quote what was seen."""
     match = re.search(pattern, text, re.MULTILINE)
     return match.group(1) if match else otherwise
+
+
+def in_turn(*parts: Solution) -> Solution:
+    """Several solutions one after the other, as one."""
+    words = []
+    for part in parts:
+        words.append((yield from part))
+    return " ".join(words)
