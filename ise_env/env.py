@@ -14,7 +14,7 @@ import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from importlib import resources
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium as gym
 import numpy as np
@@ -111,11 +111,11 @@ class IntentEnv(gym.Env[Observation, Any]):
         >>> env.close()
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["ansi", "human"], "render_fps": 4}
+    metadata: dict[str, Any] = {"render_modes": ["ansi", "human"], "render_fps": 4}  # noqa: RUF012
 
     def __init__(
         self,
-        intent: Intent | Mapping[str, Any] | str | None = None,
+        intent: Intent | dict[str, Any] | str | None = None,
         *,
         user: str | None = "rule",
         workspace: str = "local",
@@ -155,7 +155,7 @@ class IntentEnv(gym.Env[Observation, Any]):
         self._rendered = 0
 
     @property
-    def spec(self) -> EnvSpec | None:  # type: ignore[override]
+    def spec(self) -> EnvSpec | None:
         """The registration; its `intent` is made JSON-able so that `to_json` round-trips."""
         return self._spec
 
@@ -282,7 +282,7 @@ class IntentEnv(gym.Env[Observation, Any]):
             error=error,
         )
 
-    def render(self) -> str | None:  # type: ignore[override]
+    def render(self) -> str | None:
         """Return the transcript so far (`ansi`), or print what is new (`human`)."""
         if self.render_mode == "ansi":
             return "\n".join(render_message(message) for message in self.episode.messages)
@@ -413,12 +413,14 @@ class IntentEnv(gym.Env[Observation, Any]):
             episode.ledger = live.user.ledger()
         with blame(WorkspaceError, "freezing the workspace"):
             frozen = live.workspace.freeze()
+            changes = frozen.diff()
+        if episode.workspace is not None:
+            episode.workspace.diff = changes
         checks = [check for task in self._bound for check in task.checks()]
-        evidence = Evidence(frozen=frozen, agent_texts=episode.assistant_texts())
+        texts = episode.assistant_texts()
+        evidence = Evidence(frozen=frozen, agent_texts=texts, changes=tuple(changes))
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)
-        if episode.workspace is not None:
-            episode.workspace.diff = list(evidence.changes)
         self._release()
         return episode.verdict.reward or 0.0
 

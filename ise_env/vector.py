@@ -185,14 +185,18 @@ class ThreadVectorEnv(VectorEnv[Any, Any, Any]):
             env.set_wrapper_attr(name, value)
 
     @property
-    def np_random_seed(self) -> tuple[int, ...]:
-        """Seeds of the envs."""
+    def np_random_seed(self) -> Any:
+        """Seeds of the envs, one each."""
         return self.get_attr("np_random_seed")
 
     @property
-    def np_random(self) -> tuple[np.random.Generator, ...]:
-        """Generators of the envs."""
+    def np_random(self) -> Any:
+        """Generators of the envs, one each."""
         return self.get_attr("np_random")
+
+    @np_random.setter
+    def np_random(self, value: Any) -> None:
+        raise AttributeError("each env has its own generator: seed them by reset(seed=...)")
 
     def _submit(
         self, work: Callable[[int], Any], indices: Sequence[Any] | npt.NDArray[np.intp] | range
@@ -204,12 +208,12 @@ class ThreadVectorEnv(VectorEnv[Any, Any, Any]):
     def _mask(self, mask: Any) -> npt.NDArray[np.bool_]:
         if mask is None:
             return np.ones(self.num_envs, dtype=np.bool_)
-        mask = np.asarray(mask)
-        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+        chosen: npt.NDArray[np.bool_] = np.asarray(mask)
+        if chosen.shape != (self.num_envs,) or chosen.dtype != np.bool_ or not chosen.any():
             raise ConfigError(
                 f"reset_mask must be a bool array of shape ({self.num_envs},), not all False"
             )
-        return mask
+        return chosen
 
     def _seeds(self, seed: int | Sequence[int | None] | None) -> list[int | None]:
         if seed is None:
