@@ -12,7 +12,7 @@ import sys
 import typer
 
 from ise_env.errors import ConfigError, IseError
-from ise_env.rollout.commands import collect, intents, machine, runs
+from ise_env.rollout.commands import collect, intents, machine, runs, upkeep
 
 app = typer.Typer(
     name="ise",
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (collect, intents, runs, machine):
+for group in (collect, intents, runs, upkeep, machine):
     group.register(app)
 
 
@@ -59,13 +59,16 @@ def main() -> None:
     except OSError as error:
         _complain(error)
         sys.exit(1)
+    except Exception as error:  # noqa: BLE001 - a traceback is no answer to a user
+        _complain(error, f"internal error, please report it: {type(error).__name__}: {error}")
+        sys.exit(1)
 
 
-def _complain(error: Exception) -> None:
+def _complain(error: Exception, text: str | None = None) -> None:
     """Say in one line on standard error what went wrong; all of it with ISE_DEBUG=1."""
     if os.environ.get("ISE_DEBUG") == "1":
         raise error
-    line = " ".join(str(error).split())
+    line = " ".join((text or str(error)).split())
     typer.echo(typer.style("ise: ", fg="red") + line, err=True)
 
 

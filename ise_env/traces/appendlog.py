@@ -30,6 +30,13 @@ def cut_torn_tail(path: Path) -> int:
     return size - keep
 
 
+def torn_bytes(path: Path) -> int:
+    """Number of bytes that `cut_torn_tail` would cut."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        return size - _end_of_last_line(file.fileno(), size)
+
+
 def _end_of_last_line(fd: int, size: int) -> int:
     """Offset just after the last newline that is not followed by anything but a torn line."""
     position = size
