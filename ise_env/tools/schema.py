@@ -39,21 +39,24 @@ def function_schema(name: str, description: str, params: type[BaseModel]) -> dic
     }
 
 
-def _clean(node: Any, definitions: dict[str, Any]) -> Any:
+def _clean(node: Any, definitions: dict[str, Any], within: tuple[str, ...] = ()) -> Any:
     if isinstance(node, list):
-        return [_clean(item, definitions) for item in node]
+        return [_clean(item, definitions, within) for item in node]
     if not isinstance(node, dict):
         return node
-    if "$ref" in node:
-        target = definitions[node["$ref"].rsplit("/", 1)[-1]]
-        return _clean({**target, **{k: v for k, v in node.items() if k != "$ref"}}, definitions)
     node = _without_null(node)
+    if "$ref" in node:
+        name = node["$ref"].rsplit("/", 1)[-1]
+        rest = {key: value for key, value in node.items() if key != "$ref"}
+        if name in within:  # a model that contains itself
+            return {"type": "object", **rest}
+        return _clean({**definitions[name], **rest}, definitions, (*within, name))
     cleaned: dict[str, Any] = {}
-    for key, value in node.items():
+    for key, value in sorted(node.items(), key=lambda item: item[0] == "properties"):
         if key == "properties":  # its keys are names, and a parameter may be called `title`
-            cleaned[key] = {name: _clean(each, definitions) for name, each in value.items()}
+            cleaned[key] = {name: _clean(v, definitions, within) for name, v in value.items()}
         elif key not in _NOISE and not (key == "default" and value is None):
-            cleaned[key] = _clean(value, definitions)
+            cleaned[key] = _clean(value, definitions, within)
     return cleaned
 
 
