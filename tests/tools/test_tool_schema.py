@@ -85,7 +85,7 @@ def test_nested_models_are_inlined_and_a_parameter_may_be_called_title():
 
 class Tree(Params):
     label: str
-    children: list["Tree"] = []
+    children: list["Tree"] = Field(default_factory=list)
 
 
 def test_a_model_that_contains_itself_ends_somewhere():

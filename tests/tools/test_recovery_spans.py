@@ -1,0 +1,164 @@
+"""Which later call made a failure good."""
+
+import pytest
+
+from ise_env.tools.base import Outcome
+from ise_env.tools.outcome import CallRecord, label_recoveries
+
+
+def call(step, tool, arguments, status="ok", *, error=None, exit_code=None):
+    code = exit_code
+    if tool == "exec" and code is None:
+        code = {"ok": 0, "truncated": 0, "nonzero_exit": 1}.get(status)
+    return tool, arguments, step, Outcome(status=status, error=error, exit_code=code)
+
+
+def spans(*calls):
+    records = [
+        CallRecord(step, f"c{number}", tool, arguments, outcome)
+        for number, (tool, arguments, step, outcome) in enumerate(calls)
+    ]
+    return [(r.failed, r.recovered, r.calls_between) for r in label_recoveries(records)]
+
+
+def run(step, command, status="ok", **more):
+    return call(step, "exec", {"command": command}, status, **more)
+
+
+def test_retry_of_the_same_line():
+    assert spans(run(0, "make", "nonzero_exit"), run(1, "vi x"), run(2, "make")) == [
+        ("c0", "c2", 1)
+    ]
+
+
+def test_one_call_may_recover_several_failures():
+    assert spans(
+        run(0, "pytest -q", "nonzero_exit"), run(1, "pytest -q", "timeout"), run(2, "pytest -q")
+    ) == [("c0", "c2", 1), ("c1", "c2", 0)]
+
+
+def test_the_earliest_success_counts_and_only_once():
+    assert spans(run(0, "make", "nonzero_exit"), run(1, "make"), run(2, "make")) == [
+        ("c0", "c1", 0)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("failed", "later"),
+    [
+        ("pip install -r requirements.txt", "pip3 install -r requirements.txt"),
+        ("pip install flask", "python3 -m pip install --user flask"),
+        ("python3 -m pytest", "python3 -m pytest -q tests"),
+        ("pytest tests/test_a.py", "pytest -x tests/test_a.py -k total"),
+        ("git commit -m 'a'", "git config user.name A && git commit -m 'a'"),
+        ("git clone git@h:a/tool.git tool", "git clone https://h/a/tool.git tool"),
+        ("python load.py in.csv", "python3 load.py in.csv --encoding latin-1"),
+        ("cat reports/q1.csv", "cat old/q1.csv"),
+        ("jq . data.json", "jq '.rows' data.json"),
+    ],
+)
+def test_same_family_and_target(failed, later):
+    assert spans(run(0, failed, "nonzero_exit"), run(1, later)) == [("c0", "c1", 0)]
+
+
+@pytest.mark.parametrize(
+    ("failed", "later"),
+    [
+        ("ls /data", "ls"),
+        ("ls /data", "ls src"),
+        ("pip install flask", "pip install numpy"),
+        ("git merge a", "git merge b"),
+        ("git push", "git pull"),
+        ("pytest tests/test_a.py", "pytest tests/test_b.py"),
+        ("python3 -c 'import a'", "python3 -c 'print(1)'"),
+        ("grep -i smt list.txt | head -5", "find . | head -5"),
+        ("make install", "make clean"),
+    ],
+)
+def test_another_target_is_no_recovery(failed, later):
+    assert spans(run(0, failed, "nonzero_exit"), run(1, later)) == []
+
+
+def test_a_parallel_success_is_no_recovery():
+    assert spans(run(3, "make", "nonzero_exit"), run(3, "make")) == []
+
+
+def test_a_command_that_went_to_the_background_is_not_known_to_have_succeeded():
+    waiting = ("exec", {"command": "make"}, 1, Outcome(status="ok"))
+    assert spans(run(0, "make", "nonzero_exit"), waiting) == []
+
+
+def test_failures_of_the_harness_are_not_the_agents():
+    assert spans(run(0, "make", "harness_error"), run(1, "make")) == []
+
+
+PATH = {"path": "src/a.py"}
+
+
+@pytest.mark.parametrize(
+    ("failed", "later", "recovered"),
+    [
+        (("edit", PATH), ("edit", {"path": "/workspace/src/a.py"}), True),
+        (("edit", PATH), ("write", {"path": "./src/a.py"}), True),
+        (("edit", PATH), ("read", PATH), False),
+        (("edit", PATH), ("edit", {"path": "src/b.py"}), False),
+        (("write", PATH), ("edit", PATH), False),
+        (("read", PATH), ("write", PATH), False),
+        (("read", PATH), ("read", {"path": "lib/a.py"}), False),
+    ],
+)
+def test_files(failed, later, recovered):
+    found = spans(call(0, *failed, "tool_error", error="no_match"), call(1, *later))
+    assert bool(found) is recovered
+
+
+def test_a_file_that_was_elsewhere():
+    assert spans(
+        call(0, "read", {"path": "config.yaml"}, "tool_error", error="not_found"),
+        run(1, "find . -name config.yaml"),
+        call(2, "read", {"path": "etc/config.yaml"}),
+    ) == [("c0", "c2", 1)]
+
+
+def test_sessions_need_the_same_action_and_name():
+    kill = {"action": "kill", "sessionId": "calm-elk"}
+    assert spans(call(0, "process", kill, "tool_error"), call(1, "process", kill))
+    poll = {**kill, "action": "poll"}
+    assert not spans(call(0, "process", kill, "tool_error"), call(1, "process", poll))
+
+
+def test_searches_need_a_similar_query():
+    first = {"query": "ISO 10218 collaborative robots", "freshness": "year"}
+    assert spans(
+        call(0, "web_search", first, "tool_error"),
+        call(1, "web_search", {"query": "lunch menu"}),
+        call(2, "web_search", {"query": "robots ISO 10218 safety"}),
+    ) == [("c0", "c2", 1)]
+
+
+def test_other_tools_need_the_same_first_argument():
+    page = {"url": "http://a.test/x"}
+    assert spans(call(0, "web_fetch", page, "tool_error"), call(1, "web_fetch", page))
+    other = {"url": "http://a.test/y"}
+    assert not spans(call(0, "web_fetch", page, "tool_error"), call(1, "web_fetch", other))
+
+
+def test_unreadable_arguments_are_made_good_by_the_next_success_of_the_tool():
+    assert spans(
+        call(0, "exec", None, "tool_error", error="bad_json"), run(1, "false", "nonzero_exit"),
+        run(2, "ls"),
+    ) == [("c0", "c2", 1)]  # fmt: skip
+
+
+def test_an_unknown_tool_is_never_made_good():
+    assert not spans(
+        call(0, "shell", {"command": "ls"}, "tool_error", error="unknown_tool"), run(1, "ls")
+    )
+
+
+def test_plain_tuples_will_do():
+    ok, bad = Outcome(status="ok", exit_code=0), Outcome(status="nonzero_exit", exit_code=2)
+    found = label_recoveries(
+        [(0, "a", "exec", {"command": "make"}, bad), (1, "b", "exec", {"command": "make"}, ok)]
+    )
+    assert [(r.failed, r.recovered, r.tool) for r in found] == [("a", "b", "exec")]
