@@ -79,7 +79,8 @@ def _head(t: Trajectory) -> RenderableType:
 
 
 def _player(name: str, model: str | None, scripted: bool) -> Text:
-    return Text(f"{neutral(model or name)} ({'scripted' if scripted else name})")
+    detail = "scripted" if scripted else model
+    return Text(neutral(f"{name} ({detail})" if detail else name))
 
 
 def _colour(t: Trajectory) -> str:
@@ -89,10 +90,11 @@ def _colour(t: Trajectory) -> str:
 
 
 class _Transcript:
-    """Renders messages; remembers which call a result belongs to."""
+    """Renders messages; remembers which tool a result comes from."""
 
     def __init__(self, full: bool) -> None:
         self._full = full
+        self._tool_of: dict[Any, str] = {}
 
     def message(self, message: dict[str, Any]) -> Iterator[RenderableType]:
         note = message.get("x") or {}
@@ -115,7 +117,7 @@ class _Transcript:
             (f"  {turn['subgoal']}" if turn.get("subgoal") else "", "dim cyan"),
         )
         yield Rule(title, align="left", style="cyan")
-        yield self._text(text_of(message), "")
+        yield self._prose(text_of(message), "")
         for attempt in turn.get("attempts") or ():
             yield self._text(
                 f"rejected: {json.dumps(attempt, ensure_ascii=False)}", "dim yellow", 2
@@ -125,15 +127,17 @@ class _Transcript:
         yield Text("assistant", style="bold green")
         reasoning = message.get("reasoning_content") or message.get("reasoning")
         if isinstance(reasoning, str) and reasoning:
-            yield self._text(reasoning, "dim italic", 2)
+            yield self._prose(reasoning, "dim italic", 2)
         if said := text_of(message):
-            yield self._text(said, "", 2)
+            yield self._prose(said, "", 2)
         for call in message.get("tool_calls") or ():
             yield Padding(self._call(call), (0, 0, 0, 2))
 
     def _call(self, call: Any) -> RenderableType:
         function = (call.get("function") if isinstance(call, dict) else None) or {}
         name, raw = str(function.get("name")), function.get("arguments")
+        if isinstance(call, dict):
+            self._tool_of[call.get("id")] = name
         head = Text.assemble(("> ", "bold"), (neutral(name), "bold yellow"))
         try:
             arguments = json.loads(raw) if isinstance(raw, str) else raw
@@ -162,7 +166,8 @@ class _Transcript:
     def _result(self, message: dict[str, Any], outcome: dict[str, Any]) -> RenderableType:
         status = outcome.get("status", "unlabelled")
         colour = "red" if status in FAILED else "yellow" if status != "ok" else "green"
-        label = Text(f"< {status}", style=f"bold {colour}")
+        tool = self._tool_of.get(message.get("tool_call_id"), message.get("name") or "?")
+        label = Text.assemble((f"< {neutral(tool)} ", "dim"), (status, f"bold {colour}"))
         if outcome.get("exit_code"):
             label.append(f" {outcome['exit_code']}", colour)
         if outcome.get("error"):
@@ -174,7 +179,12 @@ class _Transcript:
         body = self._text(text_of(message), "bright_black" if status == "ok" else colour, 2)
         return Padding(Group(label, body), (0, 0, 0, 2))
 
+    def _prose(self, text: str, style: str, indent: int = 0) -> RenderableType:
+        """What somebody said: never cut."""
+        return Padding(Text(neutral(text).rstrip("\n"), style=style), (0, 0, 0, indent))
+
     def _text(self, text: str, style: str, indent: int = 0) -> RenderableType:
+        """What a tool was given or gave back: shortened unless all is asked for."""
         lines = neutral(text).rstrip("\n").split("\n")
         if not self._full:
             lines = _shortened(lines)

@@ -34,11 +34,11 @@ def render_statistics(statistics: Statistics) -> RenderableType:
     table.add_column("this run", justify="right")
     table.add_column("ISETrace, published", justify="right", style="dim")
     sections = (_corpus, _success, _dialogue, _tools, _failures, _ends)
-    for make_rows in sections:
-        table.add_section()
+    for position, make_rows in enumerate(sections):
+        if position:
+            table.add_row("")
         for row in make_rows(statistics):
             table.add_row(*row)
-        table.add_row("")
     return Group(table, Text(_who(statistics), style="dim"))
 
 
@@ -108,7 +108,8 @@ def _ends(s: Statistics) -> Iterable[Row]:
         yield f"ended: {reason}", _count_and_share(count, s.valid), _NOTHING
     if s.redactions:
         yield "secrets redacted", f"{s.redactions:,}", _NOTHING
-    yield "seconds an episode, mean", number(s.wall_s / s.valid if s.valid else None), _NOTHING
+    if s.wall_s:
+        yield "seconds an episode, mean", number(s.wall_s / s.valid), _NOTHING
     if "cost_usd" in s.usage:
         yield "cost", f"${s.usage['cost_usd']:.2f}", _NOTHING
 

@@ -31,7 +31,9 @@ TerminationReason = Literal[
     "workspace_gone",
     "time_limit",
     "error",
+    "unknown",
 ]
+"""`unknown`: recorded elsewhere, and the record does not say."""
 
 
 class Record(BaseModel):
@@ -140,3 +142,5 @@ class Trajectory(Record):
     """Summed over the agent's calls; None where no model ran."""
     wall_s: float
     redactions: int = 0
+    foreign: dict[str, JsonValue] | None = None
+    """Of a record imported from another layout: what has no place here, kept to write it back."""
