@@ -15,6 +15,10 @@ NOT_FOUND = 127
 """What `exec` failing looks like through a shell, and through the sandbox."""
 
 
+CLEAN_PYTHON = ("python3", "-I", "-S", "-B", "-X", "pycache_prefix=/nonexistent")
+"""Python without start-up files, user site, environment or the tree's compiled files."""
+
+
 class Command(Kind):
     """A command ends and prints as it should.
 

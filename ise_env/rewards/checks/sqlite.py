@@ -13,6 +13,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from ise_env.errors import VerifierError
+from ise_env.rewards.checks.command import CLEAN_PYTHON
 from ise_env.rewards.checks.json_data import parse_json, same_json
 from ise_env.rewards.checks.kind import Kind
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
@@ -69,7 +70,7 @@ class Sqlite(Kind):
             "integrity": self.integrity,
             "limit": len(self.rows) + 1,
         }
-        argv = ("python3", "-I", "-S", "-c", PROGRAM)
+        argv = (*CLEAN_PYTHON, "-c", PROGRAM)
         done = evidence.run(argv, stdin=json.dumps(question).encode(), timeout_s=20)
         if done.timed_out or done.signal:
             raise Unmet(f"{self.path}: the query does not come to an end")

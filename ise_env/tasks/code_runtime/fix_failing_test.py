@@ -10,6 +10,7 @@ import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Exists, TextMatch
+from ise_env.rewards.checks.command import CLEAN_PYTHON
 from ise_env.rewards.spec import Check
 from ise_env.tasks.code_runtime import _buggy_modules
 from ise_env.tasks.code_runtime._buggy_modules import Bug
@@ -119,7 +120,7 @@ class FixFailingTest(Kit[Params]):
             Command(
                 id="behaves",
                 subgoal="fix",
-                argv=("python3", "-I", "-S", "-c", PROBE, w.bug.module, w.bug.function),
+                argv=(*CLEAN_PYTHON, "-c", PROBE, w.bug.module, w.bug.function),
                 cwd=p.folder,
                 stdin=json.dumps(w.inputs),
                 stdout=TextMatch(contains=("PROBE " + json.dumps(w.outputs),)),
