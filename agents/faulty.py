@@ -13,6 +13,7 @@ from typing import Any
 from ise_env.agents.oracle import Goal, Oracle, Words
 from ise_env.agents.phrases import say
 from ise_env.agents.protocol import AgentContext
+from ise_env.agents.scripted import Message
 from ise_env.agents.slips import with_slips
 from ise_env.tasks.kit import Solution
 
@@ -44,6 +45,7 @@ class Faulty(Oracle):
     def reset(self, context: AgentContext) -> None:
         """Decide what will go wrong unnoticed."""
         super().reset(context)
+        self._strayed: set[str] = set()
         if self.goals and self.rng.random() < self._unnoticed:
             goal = self.goals[int(self.rng.integers(len(self.goals)))]
             first = goal.subgoal.id == goal.task.subgoals()[0].id
@@ -57,6 +59,7 @@ class Faulty(Oracle):
         if slip is None:
             return (yield from self._properly(goal, "begin"))
         self._slip = slip
+        self._strayed.add(goal.task.task.id)
         if slip == _CLAIMED:
             return say(self.rng, "faulty", "claim", label=goal.label)
         choices = goal.task.kit.wrong(goal.task.params)
@@ -77,6 +80,15 @@ class Faulty(Oracle):
         """Carry out steps that may find a workspace which an earlier mistake has changed."""
         try:
             return (yield from self.perform(solution, occasion, goal))
-        except (LookupError, ValueError, ArithmeticError):
-            # The solution read something that it cannot be at the oracle's hands.
+        except Exception:
+            # Only what an earlier mistake explains; anything else is a kit's own bug.
+            if goal.task.task.id not in self._strayed:
+                raise
             return say(self.rng, "faulty", "stuck", label=goal.label)
+
+    def remark(self, message: Message) -> str:
+        """Now and then, say what went wrong with the call before."""
+        slip = message.get("x", {}).get("slip")
+        if slip is None or self.rng.random() < 0.5:
+            return ""
+        return say(self.rng, "slips", slip)

@@ -156,6 +156,10 @@ class Oracle(ScriptedAgent):
         """Look at a finished sub-goal because the user asked."""
         return (yield from self.perform(goal.task.review(goal.subgoal.id), "review", goal))
 
+    def remark(self, message: Message) -> str:
+        """What to say with the next call, given the message that made the last one."""
+        return ""
+
     def perform(self, solution: Solution, occasion: str, goal: Goal) -> Words:
         """Carry out a solution's steps as tool calls."""
         content = ""
@@ -166,8 +170,8 @@ class Oracle(ScriptedAgent):
             while True:
                 calls = [step] if isinstance(step, ToolCall) else list(step)
                 message = self.calls(calls, content)
-                new = yield message
-                content = ""
-                step = solution.send(replies_to(message, new))
+                replies = replies_to(message, (yield message))
+                content = self.remark(message)
+                step = solution.send(replies)
         except StopIteration as stop:
             return str(stop.value)

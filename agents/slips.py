@@ -26,7 +26,12 @@ Slip = Generator[ToolCall, list[ToolReply], list[ToolReply]]
 MakeSlip = Callable[[ToolCall, np.random.Generator], Slip | None]
 """Returns None where the call gives no occasion for this slip."""
 
-_COMPOUND = re.compile(r"[;|\n`]|(?<!&)&(?!&)|\$\(|<<")
+_COMPOUND = re.compile(r"[;\n`>]|(?<!&)&(?!&)|\$\(|<<")
+"""More than a pipeline or a chain that ends at its first failure: part of it would still run."""
+
+_READERS = frozenset({"cat", "grep", "head", "ls", "python3", "sort", "tail", "wc"})
+"""Commands that change nothing when the file that they are given does not exist."""
+
 _COMMAND = re.compile(r"[a-z][a-z0-9_]{2,}")
 
 
@@ -55,8 +60,10 @@ def _as_meant(step: Any) -> Generator[Any, list[ToolReply], list[ToolReply]]:
 
 
 def _pick(call: ToolCall, rng: np.random.Generator) -> Slip | None:
-    for index in rng.permutation(len(SLIPS)):
-        slip = SLIPS[int(index)](call, rng)
+    makers, weights = list(SLIPS), np.array(list(SLIPS.values()), float)
+    order = rng.choice(len(makers), len(makers), replace=False, p=weights / weights.sum())
+    for index in order:
+        slip = makers[int(index)](call, rng)
         if slip is not None:
             return slip
     return None
@@ -128,6 +135,19 @@ def wrong_path(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     return _looked_up(call, "path", SlippedCall(call.tool, arguments, "wrong_path"))
 
 
+def wrong_path_in_command(call: ToolCall, rng: np.random.Generator) -> Slip | None:
+    """A typing mistake in the first path that a reading command names."""
+    command = str(call.arguments.get("command", ""))
+    word, _, rest = command.partition(" ")
+    path = next((w for w in rest.split() if re.fullmatch(r"[\w-][\w./-]*/[\w.-]+", w)), None)
+    if call.tool != "exec" or word not in _READERS or path is None or _COMPOUND.search(command):
+        return None
+    typo = _typo(path, rng)
+    arguments = {**call.arguments, "command": command.replace(path, typo, 1)}
+    slipped = SlippedCall("exec", arguments, "wrong_path_in_command")
+    return _listed(call, posixpath.join(str(call.arguments.get("workdir", "")), path), slipped)
+
+
 def folder_for_file(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     """A folder is read instead of the file in it."""
     path = call.arguments.get("path")
@@ -156,18 +176,20 @@ def endless_command(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     return _corrected(call, SlippedCall("exec", arguments, "endless_command"))
 
 
-SLIPS: tuple[MakeSlip, ...] = (
-    broken_json,
-    wrong_parameter,
-    missing_parameter,
-    unknown_tool,
-    misspelt_command,
-    wrong_workdir,
-    wrong_path,
-    folder_for_file,
-    stale_text,
-    endless_command,
-)
+SLIPS: dict[MakeSlip, float] = {
+    misspelt_command: 3,
+    wrong_path: 3,
+    wrong_path_in_command: 3,
+    stale_text: 3,
+    wrong_workdir: 1,
+    folder_for_file: 1,
+    broken_json: 1,
+    wrong_parameter: 1,
+    missing_parameter: 1,
+    unknown_tool: 1,
+    endless_command: 0.5,
+}
+"""How often each is made where it fits, relative to the others."""
 
 
 def _corrected(meant: ToolCall, slipped: SlippedCall) -> Slip:
@@ -189,6 +211,14 @@ def _looked_up(meant: ToolCall, parameter: str, slipped: SlippedCall) -> Slip:
         # The listing misled it: another file is read, and seen to be another.
         path = posixpath.join(folder, near[0])
         yield SlippedCall("read", {**meant.arguments, "path": path}, "wrong_file")
+    return (yield meant)
+
+
+def _listed(meant: ToolCall, path: str, slipped: SlippedCall) -> Slip:
+    """Read the refusal, list the folder of the path, and repeat the command with what is there."""
+    (refusal,) = yield slipped
+    if "No such file" in refusal.text:
+        yield ToolCall("exec", {"command": f"ls {posixpath.dirname(path)}"})
     return (yield meant)
 
 
