@@ -62,6 +62,8 @@ class Ledger:
     facts: dict[str, FactState] = field(init=False)
     turns: list[UserTurn] = field(default_factory=list)
     moves: list[AgentMove] = field(default_factory=list)
+    heard: list[str] = field(default_factory=list)
+    """What the agent said, shortened."""
     seen: dict[str, int] = field(default_factory=dict)
     """Files that the user knows to exist, with their size."""
     verification_at: int | None = None
@@ -70,6 +72,7 @@ class Ledger:
     def __post_init__(self) -> None:
         self.goals = {goal.id: GoalState(goal) for goal in self.subgoals}
         facts = [fact for goal in self.subgoals for fact in goal.facts]
+        facts += [answer_of(goal) for goal in self.subgoals if goal.answer]
         self.facts = {f.id: FactState(f.id, f.value, "intent") for f in facts}
 
     @property
@@ -132,6 +135,11 @@ class Ledger:
             "agent_moves": [move.kind for move in self.moves],
             "verification_at": self.verification_at,
         }
+
+
+def answer_of(goal: SubGoal) -> Fact:
+    """What the user knows in answer to a sub-goal's question, as a fact."""
+    return Fact(f"{goal.id}.answer", goal.answer)
 
 
 def with_truth(dumped: Mapping[str, Any], checks: Iterable[CheckVerdict]) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.users import temperament
 from ise_env.users.agent_move import AgentMove, classify
 from ise_env.users.digest import GONE
-from ise_env.users.ledger import GoalState, Ledger
+from ise_env.users.ledger import GoalState, Ledger, answer_of
 from ise_env.users.phrasing import Phrasebook, capital, introduction, voice_for
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
 from ise_env.users.split import split, verbs
@@ -92,6 +92,7 @@ class RuleUser:
         """Answer the agent's message, given what can be observed."""
         move = classify(digest.agent_text)
         self._ledger.moves.append(move)
+        self._ledger.heard.append(digest.agent_text)
         for change in digest.changes:
             if change.change == "deleted":
                 self._ledger.seen.pop(change.path, None)
@@ -129,8 +130,11 @@ class RuleUser:
         state.answers += 1
         if goal.answer and not state.answered and _same_matter(move.question, goal.question):
             state.answered = True
-            answer = capital(goal.answer.rstrip("."))
-            return self._about_goal("answer", state, "answer.known", answer=f"{answer}.")
+            used, new = self._ledger.reveal([answer_of(goal)])
+            answer = f"{capital(goal.answer.rstrip('.'))}."
+            return self._about_goal(
+                "answer", state, "answer.known", answer=answer, used=used, new=new
+            )
         if goal.facts and state.answers == 1 and _DETAIL.search(move.question):
             facts = ", ".join(fact.value for fact in goal.facts[:6])
             used, new = self._ledger.reveal(goal.facts[:6])

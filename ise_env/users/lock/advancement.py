@@ -1,0 +1,103 @@
+"""Incremental advancement: one step a turn, nothing ahead of time, nothing twice.
+
+The ledger says what the next turn is about; these rules hold the words to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ise_env.tasks.kit import SubGoal
+from ise_env.users.lock.frames import frames
+from ise_env.users.lock.scene import (
+    Scene,
+    Violation,
+    content_words,
+    covered,
+    ngrams,
+    without,
+    words,
+)
+from ise_env.users.protocol import UserTurn
+
+DUMPED_WORDS = 12
+REPEATED = 0.85
+_LEAD = 8
+_SHARE = 0.65
+
+
+def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
+    """Every rule of incremental advancement that a turn breaks."""
+    if turn.act != scene.act or (turn.subgoal is not None and turn.subgoal != scene.goal.id):
+        yield Violation(
+            "advancement.plan", f"This turn has the act {scene.act} and is about {scene.goal.id}."
+        )
+    ahead = [goal for goal in scene.others if _speaks_of(turn.message, goal, scene)]
+    if ahead:
+        yield Violation(
+            "advancement.several", "Ask for one step only; keep the later ones to yourself."
+        )
+    if _dumps(turn.message, scene):
+        yield Violation(
+            "advancement.verbatim", "Do not recite what you have in mind beyond this one step."
+        )
+    if any(_same(turn.message, before) for before in scene.earlier):
+        yield Violation("advancement.repeat", "You said that already; put it differently.")
+    goodbye = frames()["advancement.close"]
+    if scene.act not in ("close", "give_up") and goodbye.pattern.search(_own(turn.message, scene)):
+        yield goodbye.violation
+    if scene.act == "request" and not _complete(turn.message, scene.goal):
+        yield Violation(
+            "advancement.incomplete",
+            "The request has to carry every detail of this step, the quoted values verbatim.",
+        )
+
+
+def _speaks_of(message: str, goal: SubGoal, scene: Scene) -> bool:
+    """Whether a later step's substance is in the message."""
+    lower = message.lower()
+    if goal.request.lower() in lower:
+        return True
+    known = content_words(scene.own_words + " " + " ".join(g.request for g in scene.asked))
+    known |= content_words(" ".join([scene.digest.agent_text, scene.context, *scene.seen]))
+    special = content_words(goal.request) - known
+    if len(special) >= 4:
+        return len(special & content_words(message)) >= _SHARE * len(special)
+    values = [f.value for f in goal.facts if f.value.lower() not in scene.known.lower()]
+    return bool(values) and all(value.lower() in lower for value in values) and len(special) > 0
+
+
+def _dumps(message: str, scene: Scene) -> bool:
+    """Whether a run of the utterance is recited that is not part of what may be said now.
+
+    A run that shares eight words with the current step only leads into it or out of it.
+    """
+    allowed = [scene.goal.request, scene.context, *scene.earlier, *(g.request for g in scene.asked)]
+    allowed += [scene.answer, scene.digest.agent_text]
+    free = set().union(*(ngrams(text, _LEAD) for text in allowed))
+    recited = ngrams(message, DUMPED_WORDS) & ngrams(scene.utterance, DUMPED_WORDS)
+    return any(
+        not any(run[i : i + _LEAD] in free for i in range(len(run) - _LEAD + 1)) for run in recited
+    )
+
+
+def _same(message: str, before: str) -> bool:
+    first, second = words(message), words(before)
+    if first == second:
+        return True
+    if min(len(first), len(second)) < 6:
+        return False
+    ours, theirs = ngrams(message, 3), ngrams(before, 3)
+    return len(ours & theirs) >= REPEATED * max(len(ours | theirs), 1)
+
+
+def _own(message: str, scene: Scene) -> str:
+    """The message without the step's own text, which may say anything."""
+    return without(message.replace("’", "'"), (scene.goal.request, scene.answer, scene.context))
+
+
+def _complete(message: str, goal: SubGoal) -> bool:
+    lower = message.lower()
+    if not all(fact.value.lower() in lower for fact in goal.facts):
+        return False
+    return goal.request.lower() in lower or covered(goal.request, message) >= _SHARE

@@ -1,0 +1,81 @@
+"""Register matching: the user goes on writing as this person writes.
+
+Length, language, markup and tone, against the persona and their own earlier turns.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ise_env.users.lock.language import language_of
+from ise_env.users.lock.scene import Scene, Violation, without, words
+from ise_env.users.protocol import UserTurn
+
+_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+\S", re.M)
+_BULLETS = re.compile(r"^\s*(?:[-*•]|\d{1,2}[.)])\s+\S", re.M)
+_BOLD = re.compile(r"\*\*[^*\n]+\*\*|__[^_\n]+__")
+_TABLE = re.compile(r"^\s*\|.+\|\s*$", re.M)
+_RULE = re.compile(r"^\s*(?:-{3,}|\*{3,}|={3,})\s*$", re.M)
+_LINK = re.compile(r"\[[^\]\n]+\]\([^)\n]+\)")
+_EMOJI = re.compile(r"[\U0001F300-\U0001FAFF\u2600-\u27BF\u2B50\u2705\u274C]")
+_LETTER = re.compile(
+    r"\b(?:(?:best|kind|warm|many) regards|sincerely|yours (?:truly|faithfully)|cheers)\s*,\s*\n"
+    r"|^\s*dear (?:assistant|sir|madam|all|team)\b|\[(?:your )?name\]|^subject\s*:",
+    re.I | re.M,
+)
+_SLANG = re.compile(
+    r"\b(?:gonna|wanna|gotta|lemme|lol|lmao|omg|dude|bro|nah|yep|yeah|ain't|y'all|kinda|sorta|btw"
+    r"|thx|pls|u r|ur|wtf|haha)\b",
+    re.I,
+)
+_STIFF = re.compile(
+    r"\b(?:kindly|hereby|herewith|pursuant|aforementioned|hence|whilst|henceforth|i trust this"
+    r"|i should be (?:grateful|obliged)|at your earliest convenience|delighted|commendable"
+    r"|exemplary|leverage|seamless(?:ly)?|robust|comprehensive overview|delve|tapestry)\b",
+    re.I,
+)
+
+
+def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
+    """Every rule of register matching that a turn breaks."""
+    goal, style = scene.goal, scene.register
+    own = (goal.request, scene.answer, scene.context, *(f.value for f in goal.facts))
+    text = without(turn.message, own)
+    limit = max(style.most_words * 3 // 2, 30)
+    if turn.act == "request":
+        limit += len(words(goal.request)) + len(words(scene.context)) // 2
+    if not turn.message.strip() or len(words(turn.message)) > limit:
+        yield Violation(
+            "register.length", f"Write one short message, at most {limit} words, as this person."
+        )
+    found = language_of(text)
+    expected = language_of(" ".join(scene.earlier[-3:])) or style.language
+    if found and found != expected:
+        yield Violation("register.language", "Go on in the language of the conversation.")
+    if _markup(text, lists=style.lists, emoji=style.emoji):
+        yield Violation(
+            "register.markup", "Plain text as typed in a chat: no headings, lists, bold or tables."
+        )
+    if _off_tone(text, scene):
+        yield Violation("register.tone", "Keep the tone of your earlier messages.")
+
+
+def _markup(text: str, *, lists: bool, emoji: bool) -> bool:
+    shapes = (_HEADING, _BOLD, _TABLE, _RULE, _LINK)
+    if any(shape.search(text) for shape in shapes):
+        return True
+    if len(_BULLETS.findall(text)) > (4 if lists else 1):
+        return True
+    return len(_EMOJI.findall(text)) > (2 if emoji else 0)
+
+
+def _off_tone(text: str, scene: Scene) -> bool:
+    before = " ".join(scene.earlier)
+    voice = scene.register.voice
+    if _LETTER.search(text) and not _LETTER.search(before):
+        return True
+    if voice == "formal" and _SLANG.search(text) and not _SLANG.search(before):
+        return True
+    stiff = len(_STIFF.findall(text))
+    return voice in ("casual", "terse") and stiff >= 2 and not _STIFF.search(before)
