@@ -1,1 +1,39 @@
 """Stage 3: isolated live workspaces."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ise_env.workspaces.protocol import Backend
+
+_LOCK = threading.Lock()
+_BACKENDS: dict[tuple[int, str], Backend] = {}
+
+
+def make_backend(spec: str = "local") -> Backend:
+    """Return the backend of that name, one per process.
+
+    Args:
+        spec: `local`.
+
+    Raises:
+        ConfigError: There is no such backend.
+    """
+    with _LOCK:
+        key = (os.getpid(), spec)
+        if key not in _BACKENDS:
+            _BACKENDS[key] = _new_backend(spec)
+        return _BACKENDS[key]
+
+
+def _new_backend(spec: str) -> Backend:
+    if spec == "local":
+        from ise_env.workspaces.local.backend import LocalBackend
+
+        return LocalBackend()
+    from ise_env.errors import ConfigError
+
+    raise ConfigError(f"no workspace backend called {spec!r}; there is: local")

@@ -115,6 +115,8 @@ class Completed:
     duration_s: float
     stderr: bytes = b""
     """Only filled by `FrozenWorkspace.run`, which keeps the streams apart."""
+    gap: int = 0
+    """Where in `output` the omitted bytes are missing: the length of the head."""
 
 
 @dataclass(frozen=True)
@@ -268,14 +270,19 @@ class Workspace(Protocol):
             command: Shell text, or an argument vector.
             cwd: Starting directory.
             env: Added to the workspace's own minimal environment.
-            stdin: Given to the command, then closed; None means /dev/null, or, once it runs in
-                the background, an open pipe that `write_stdin` feeds.
+            stdin: Given to the command, then closed. None means /dev/null; or, for a command
+                that starts in the background (`yield_after_s=0`) or has a terminal, an input
+                that stays open and that `write_stdin` feeds.
             timeout_s: Everything the command started is killed after that; None never.
             yield_after_s: When it is still running then, it becomes a background session and
                 `Running` is returned; 0 at once; None waits for the end.
             pty: Give it a terminal.
 
+        A program that does not exist or may not be executed ends like in a shell: exit code
+        127 or 126 and a line of output.
+
         Raises:
+            OSError: `cwd` cannot be entered.
             WorkspaceGone: The workspace's processes have ended.
             WorkspaceError: The machinery failed.
         """

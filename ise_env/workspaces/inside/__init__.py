@@ -1,0 +1,1 @@
+"""What runs as the first process of a workspace; standard library only, no import of ours."""

@@ -1,0 +1,1 @@
+"""The local backend: bubblewrap, a private overlay, cgroups, seccomp; no daemon."""

@@ -1,0 +1,163 @@
+"""A local workspace: the live one, and the tree that it leaves."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from ise_env.errors import WorkspaceError
+from ise_env.workspaces.channel import Channel
+from ise_env.workspaces.live import LiveWorkspace
+from ise_env.workspaces.local.sandbox import Sandbox
+from ise_env.workspaces.protocol import (
+    WORKDIR,
+    Completed,
+    FileChange,
+    FileStat,
+    FrozenWorkspace,
+    SeedFile,
+    WorkspaceGone,
+)
+from ise_env.workspaces.tree import Entry, Tree
+
+Checker = Callable[[Sandbox], "LocalWorkspace"]
+"""Starts a fresh workspace over the tree that a sandbox has left."""
+
+
+class LocalWorkspace(LiveWorkspace):
+    """One episode's private machine, isolated by bubblewrap.
+
+    Args:
+        sandbox: What keeps it.
+        channel: To the process inside.
+        checker: For `FrozenWorkspace.run`.
+        release: Called once when everything is gone (cgroups).
+        image: Digest of root and template.
+        degraded: Limits that are not enforced.
+    """
+
+    backend = "local"
+
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        channel: Channel,
+        checker: Checker,
+        release: Callable[[], None],
+        image: str,
+        degraded: tuple[str, ...],
+    ) -> None:
+        self.image = image
+        self.degraded = degraded
+        self._sandbox = sandbox
+        self._channel = channel
+        self._checker = checker
+        self._release = release
+        self._tree = Tree(sandbox.tree)
+        self._before: dict[str, Entry] = {}
+        self._ending = threading.RLock()
+        self._frozen: LocalFrozen | None = None
+        self._closed = False
+
+    def checkpoint(self) -> None:
+        """Remember the tree as it is now."""
+        self._before = self._tree.remember(WORKDIR)
+
+    def diff(self) -> list[FileChange]:
+        """Changes since the checkpoint (no hashes), sorted by path."""
+        return self._tree.changes(WORKDIR, self._before, hashes=False)
+
+    def archive(self) -> bytes:
+        """The tree below `WORKDIR` as an uncompressed tar."""
+        return self._tree.archive(WORKDIR)
+
+    def freeze(self) -> FrozenWorkspace:
+        """Kill every process inside and return the tree as it is left."""
+        with self._ending:
+            if self._closed:
+                raise WorkspaceGone("the workspace is closed")
+            if self._frozen is None:
+                self._kill()
+                self._frozen = LocalFrozen(self._sandbox, self._tree, self._before, self._checker)
+            return self._frozen
+
+    def _kill(self) -> None:
+        gone = self._sandbox.kill()
+        self._channel.close("the workspace's processes have been ended")
+        if not gone:
+            raise WorkspaceError("the workspace's processes could not be killed")
+
+    def close(self) -> None:
+        """Kill and release everything; idempotent."""
+        with self._ending:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._kill()
+            finally:
+                self._sandbox.close()
+                self._release()
+
+    def __enter__(self) -> LocalWorkspace:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        if not getattr(self, "_closed", True):
+            self.close()
+
+
+class LocalFrozen:
+    """The tree that an episode left; see `FrozenWorkspace`."""
+
+    def __init__(
+        self, sandbox: Sandbox, tree: Tree, before: Mapping[str, Entry], checker: Checker
+    ) -> None:
+        self._sandbox = sandbox
+        self._tree = tree
+        self._before = before
+        self._checker = checker
+
+    def stat(self, path: str) -> FileStat:
+        """Describe a path without following a final link."""
+        return self._tree.stat(_absolute(path))
+
+    def read(self, path: str, max_bytes: int = 16 * 2**20) -> bytes:
+        """Return a regular file's content, following links inside the tree."""
+        return self._tree.read(_absolute(path), max_bytes)
+
+    def walk(self, path: str = ".") -> dict[str, FileStat]:
+        """Map every path below `path` to its description."""
+        return {name: entry.stat for name, entry in self._tree.walk(_absolute(path)).items()}
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        cwd: str = ".",
+        env: Mapping[str, str] | None = None,
+        stdin: bytes = b"",
+        files: Iterable[SeedFile] = (),
+        timeout_s: float = 60.0,
+    ) -> Completed:
+        """Run a command in a fresh sandbox over the tree; what it writes is discarded."""
+        with self._checker(self._sandbox) as checker:
+            checker.populate(files)
+            result = checker._run(argv, cwd, env, stdin, timeout_s, None, False, apart=True)
+        assert isinstance(result, Completed)
+        return result
+
+    def diff(self) -> list[FileChange]:
+        """Changes since the checkpoint, with hashes, sorted by path."""
+        return self._tree.changes(WORKDIR, self._before, hashes=True)
+
+    def close(self) -> None:
+        """Nothing: the tree belongs to the workspace, whose `close` releases it."""
+
+
+def _absolute(path: str) -> str:
+    return path if path.startswith("/") else os.path.join(WORKDIR, path)
