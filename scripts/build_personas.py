@@ -14,7 +14,7 @@ import random
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ def build(seed: int) -> Iterator[dict[str, Any]]:
                     "industry": industry["name"],
                     "expertise": [part.strip() for part in expertise.split(";")],
                     "experience_level": level,
-                    "communication_style": _style(styles, level),
+                    "communication_style": styles.next(_suits(level, family, country))["name"],
                     "work_context": f"{places.next()} in {rng.choice(country['cities'])}",
                     "family": family,
                 }
@@ -103,20 +103,27 @@ class Deck:
 
 def _styles() -> list[dict[str, Any]]:
     lines = (POOLS / "styles.jsonl").read_text("utf-8").splitlines()
-    styles = [json.loads(line) for line in lines if line]
-    return [{**style, "levels": style.get("levels") or list(LEVELS.values())} for style in styles]
+    return [json.loads(line) for line in lines if line]
 
 
-def _style(styles: Deck, level: str) -> str:
-    return str(styles.next(lambda style: level in style["levels"])["name"])
+def _suits(level: str, family: str, country: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:
+    def suits(style: dict[str, Any]) -> bool:
+        return (
+            level in style.get("levels", LEVELS.values())
+            and family in style.get("families", (family,))
+            and (style.get("native", True) or not country["locale"].startswith("en_"))
+        )
+
+    return suits
 
 
 def _name(faker: Faker, used: set[str]) -> str:
-    while True:
+    for _ in range(1000):
         name = f"{faker.first_name()} {faker.last_name()}"
         if name not in used and name.count(" ") <= 2:
             used.add(name)
             return name
+    raise ValueError("this locale has too few names; take it out of countries.toml")
 
 
 def _slug(text: str) -> str:

@@ -80,6 +80,9 @@ class Style(_Line):
         length: How much is said around the request itself.
         layout: `list` numbers the steps when there are several.
         traits: Tags of the grammar's fragments that suit this style.
+        levels: Experience levels at which people write like this; all when empty.
+        families: Lines of work in which they do; all when empty.
+        native: False where it is the style of somebody writing a foreign language.
     """
 
     name: str = Field(min_length=1)
@@ -89,6 +92,9 @@ class Style(_Line):
     length: Literal["short", "medium", "long"]
     layout: Literal["prose", "list"] = "prose"
     traits: tuple[str, ...] = ()
+    levels: tuple[Level, ...] = ()
+    families: tuple[Family, ...] = ()
+    native: bool = True
 
 
 class Domain(_Line):
