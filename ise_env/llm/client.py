@@ -25,6 +25,7 @@ from ise_env.llm.endpoint import Endpoint
 from ise_env.llm.failures import AttemptFailed
 from ise_env.llm.limits import Limiter, LimitTimeout, Slot
 from ise_env.llm.quirks import Quirks
+from ise_env.llm.stream import CONTENT_TYPE, assemble
 from ise_env.llm.usage import Meter, Prices
 
 log = logging.getLogger("ise_env.llm")
@@ -102,6 +103,8 @@ class ModelClient:
         }
         if tools:
             body["tools"] = list(tools)
+        if self.endpoint.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
         completion = self._retrying(body, headers or {})
         cost = None
         if self._prices is not None:
@@ -201,8 +204,8 @@ class ModelClient:
         try:
             with self._limiter.slot(_estimate(body), deadline, self._closing.is_set) as slot:
                 began = time.monotonic()
-                text = self._send(body, headers, min(self.endpoint.timeout_s, deadline - began))
-                completion = self._read(text, secret)
+                text, kind = self._send(body, headers, deadline)
+                completion = self._read(text, kind, secret)
                 _settle(slot, completion)
         except LimitTimeout:
             raise self._not_sent() from None
@@ -218,9 +221,16 @@ class ModelClient:
         self._answered = True
         return replace(completion, latency_s=time.monotonic() - began)
 
-    def _send(self, body: dict[str, Any], headers: Mapping[str, str], timeout_s: float) -> bytes:
-        """Send one request and read the answer, however slowly it drips, within the timeout."""
-        limit = time.monotonic() + timeout_s
+    def _send(
+        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float
+    ) -> tuple[bytes, str]:
+        """Send one request and read the answer, however slowly it drips, within the time.
+
+        Returns:
+            The answer's body and its content type.
+        """
+        now = time.monotonic()
+        patience = max(0.0, min(self.endpoint.timeout_s, deadline - now))
         create = self._connect().chat.completions.with_streaming_response.create
         # Everything goes through extra_body: the SDK's named parameters would walk the whole
         # history to check its types, and refuse fields that are newer than the SDK.
@@ -229,9 +239,11 @@ class ModelClient:
             messages=(),
             extra_body=body,
             extra_headers={**self.endpoint.headers, **headers},
-            timeout=timeout_s,
+            timeout=patience,
         ) as response:
-            return self._collect(response.iter_bytes(), limit)
+            limit = deadline if self.endpoint.stream else now + patience
+            kind = response.headers.get("content-type", "")
+            return self._collect(response.iter_bytes(), limit), kind
 
     def _collect(self, chunks: Iterable[bytes], limit: float) -> bytes:
         parts: list[bytes] = []
@@ -250,23 +262,24 @@ class ModelClient:
                 raise AttemptFailed(error, "timeout")
         return b"".join(parts)
 
-    def _read(self, text: bytes, secret: str) -> Completion:
+    def _read(self, text: bytes, kind: str, secret: str) -> Completion:
+        sample = text[:400].decode("utf-8", "replace")
         try:
-            data = json.loads(text)
+            data = assemble(text) if kind.startswith(CONTENT_TYPE) else json.loads(text)
+        except NotAChatCompletion as error:
+            raise failures.not_the_protocol(str(error), "", self.endpoint, secret) from None
         except ValueError:
-            sample = text[:400].decode("utf-8", "replace")
             what = "something that is not JSON" if sample.strip() else "nothing"
             raise failures.not_the_protocol(what, sample, self.endpoint, secret) from None
         if isinstance(data, Mapping) and data.get("error") and not data.get("choices"):
             # Some gateways put the upstream's failure into an answer with status 200.
-            error = data["error"]
-            code = error.get("code") if isinstance(error, Mapping) else None
+            detail = data["error"]
+            code = detail.get("code") if isinstance(detail, Mapping) else None
             status = code if isinstance(code, int) and 400 <= code < 600 else 502
             raise failures.from_status(status, data, {}, self.endpoint, secret)
         try:
             return parse(data)
         except NotAChatCompletion as error:
-            sample = text[:400].decode("utf-8", "replace")
             raise failures.not_the_protocol(str(error), sample, self.endpoint, secret) from None
 
     def _not_sent(self) -> AttemptFailed:

@@ -65,6 +65,8 @@ class Endpoint:
         timeout_s: Longest silence of the server while it works on one request.
         deadline_s: Longest time for one call, its retries and waits included.
         attempts: Requests made for one call at most.
+        stream: Let the server stream its answer: then `timeout_s` bounds the silence between
+            two pieces, and no proxy gives up on a long answer.
         concurrency: Requests in flight at once; shared by all models at this address.
         requests_per_minute: Likewise.
         tokens_per_minute: Likewise; prompt and completion tokens together.
@@ -79,6 +81,7 @@ class Endpoint:
     timeout_s: float = 300.0
     deadline_s: float = 900.0
     attempts: int = 8
+    stream: bool = False
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
@@ -97,6 +100,8 @@ class Endpoint:
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value > 0):
                 raise ConfigError(f"model endpoint: {name} must be a positive number: {value!r}")
+        if not isinstance(self.stream, bool):
+            raise ConfigError(f"model endpoint: stream is true or false, not {self.stream!r}")
         unknown = sorted(set(self.sampling) - SAMPLING)
         if unknown:
             raise ConfigError(
@@ -108,7 +113,7 @@ class Endpoint:
     def parse(cls, spec: str) -> Endpoint:
         """Read `<model>[@<base_url>][#option=value,...]`.
 
-        Options are the numeric fields of this class, `key_env`, the names in `SAMPLING`,
+        Options are the numeric fields of this class, `key_env`, `stream`, the names in `SAMPLING`,
         `extra.<name>` for `extra_body` and `header.<name>` for `headers`. Without an address it
         is `$OPENAI_BASE_URL`, else OpenAI's own.
 
@@ -170,7 +175,11 @@ _NUMBERS = (
     "requests_per_minute",
     "tokens_per_minute",
 )
-_OPTIONS = frozenset(f.name for f in fields(Endpoint)) & {*_NUMBERS, "key_env"}
+_OPTIONS = frozenset(f.name for f in fields(Endpoint)) & {
+    *_NUMBERS,
+    "key_env",
+    "stream",
+}
 
 
 def _is_number(value: object) -> bool:

@@ -18,7 +18,7 @@ from ise_env.llm.endpoint import SAMPLING
 
 log = logging.getLogger("ise_env.llm")
 
-_DROPPABLE = SAMPLING - {"max_tokens", "max_completion_tokens", "tool_choice"}
+_DROPPABLE = SAMPLING - {"max_tokens", "max_completion_tokens", "tool_choice"} | {"stream_options"}
 _REFUSED = re.compile(
     r"unsupported|not support|unrecognized|unrecognised|unknown|unexpected|not allowed"
     r"|not permitted|invalid (parameter|argument)|extra (inputs|fields)|deprecated"

@@ -97,8 +97,9 @@ def say(text: str) -> list[dict[str, Any]]:
     return [{"role": "user", "content": text}]
 
 
-def test_two_calls_two_results_and_an_answer(aimock: str) -> None:
-    agent = EndpointAgent(Endpoint("o4-mini", aimock))
+@pytest.mark.parametrize("stream", [False, True])
+def test_two_calls_two_results_and_an_answer(aimock: str, stream: bool) -> None:
+    agent = EndpointAgent(Endpoint("o4-mini", aimock, stream=stream))
     agent.reset(AgentContext(Intent(id="i", utterance="u"), 1))
     messages = say("look around")
     first = agent.act({"messages": messages, "tools": []})

@@ -69,6 +69,21 @@ def test_log_probabilities_come_with_token_ids(llama: str) -> None:
     assert all(len(token["top_logprobs"]) == 2 for token in tokens)
 
 
+def test_a_stream_gives_the_same_answer(llama: str) -> None:
+    sampling = {"max_tokens": 12, "temperature": 0, "seed": 1, "logprobs": True}
+    whole = ModelClient(Endpoint("tiny", llama, sampling=sampling)).complete(ASK)
+    parts = ModelClient(Endpoint("tiny", llama, sampling=sampling, stream=True)).complete(ASK)
+    # A byte that is no valid text on its own may be replaced in one form and not in the other.
+    assert parts.finish_reason == whole.finish_reason
+    assert parts.usage is not None
+    assert whole.usage is not None
+    assert parts.usage["completion_tokens"] == whole.usage["completion_tokens"]
+    assert parts.logprobs is not None
+    assert whole.logprobs is not None
+    ids = [[token["id"] for token in got.logprobs["content"]] for got in (parts, whole)]
+    assert ids[0] == ids[1]
+
+
 class Turn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
