@@ -109,9 +109,10 @@ class ReorganiseNotes(Kit[Params]):
         return (
             SubGoal(
                 id="sort",
-                request=f"move every note of {inbox} to the page of its tag, {topics}/<tag>.md, below "
-                "what is there already, oldest first, each as a line `- <date>: <text>`, give new "
-                f"pages the heading `# <tag>` and an empty line, and leave only the heading in {inbox}",
+                request=f"move every note of {inbox} to the page of its tag, {topics}/<tag>.md, "
+                "below what is there already, oldest first, each as a line `- <date>: <text>`, "
+                f"give new pages the heading `# <tag>` and an empty line, and leave only the "
+                f"heading in {inbox}",
                 label="the sorted notes",
                 facts=(Fact("inbox", inbox), Fact("topics", topics)),
                 artifacts=(topics, inbox),
@@ -120,8 +121,8 @@ class ReorganiseNotes(Kit[Params]):
             ),
             SubGoal(
                 id="index",
-                request=f"write {index} with one line `- <topic>: <number of notes>` for every page "
-                f"in {topics}, sorted by topic, below the heading `# Index` and an empty line",
+                request=f"write {index} with one line `- <topic>: <number of notes>` for every "
+                f"page in {topics}, sorted by topic, below the heading `# Index` and an empty line",
                 label="the index of the notes",
                 facts=(Fact("index", index), Fact("topics", topics)),
                 artifacts=(index,),
