@@ -12,7 +12,7 @@ import sys
 import typer
 
 from ise_env.errors import ConfigError, IseError
-from ise_env.rollout.commands import collect, foreign, intents, machine, runs, upkeep
+from ise_env.rollout.commands import collect, evaluate, foreign, intents, machine, runs, upkeep
 
 app = typer.Typer(
     name="ise",
@@ -22,7 +22,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (collect, intents, runs, upkeep, foreign, machine):
+for group in (collect, evaluate, intents, runs, upkeep, foreign, machine):
     group.register(app)
 
 
