@@ -170,8 +170,7 @@ class _Run:
         except WorkspaceGone as gone:
             self.gone = gone
             raise ToolFailure(
-                "the workspace's processes have ended, and with them this call: "
-                f"{gone or 'no reason known'}",
+                "the workspace's processes have ended, and with them this call",
                 error="workspace_gone",
                 status="killed",
             ) from gone

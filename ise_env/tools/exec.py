@@ -93,7 +93,7 @@ def exec_(p: ExecParams, context: ToolContext) -> ToolResult:
     workdir, warning = _workdir(p.workdir, context.workspace)
     done = _start(p, context.workspace, workdir)
     if isinstance(done, Running):
-        session = Sessions.of(context).add(done.session, p.command, done.pid, context.rng)
+        session = Sessions.of(context).add(done, p.command, context.rng)
         return ToolResult(
             f"{warning}Command still running (session {session.name}, pid {session.pid}). "
             "Use process (list/poll/log/write/kill/clear/remove) for follow-up.",
@@ -147,7 +147,7 @@ def _workdir(asked: str | None, workspace: Workspace) -> tuple[str, str]:
 
 
 def _finished(done: Completed, warning: str, timeout_s: float | None) -> ToolResult:
-    text, left_out = as_text(done.output, done.omitted)
+    text, left_out = as_text(done.output, done.omitted, done.gap)
     text = text.strip()
     reason = _failure(done, timeout_s)
     if reason is not None:

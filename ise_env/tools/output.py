@@ -8,36 +8,43 @@ MAX_OUTPUT_BYTES = 200_000
 """Shown of one command's output: half from the head, half from the tail."""
 
 
-def as_text(output: bytes, omitted: int = 0, limit: int = MAX_OUTPUT_BYTES) -> tuple[str, int]:
+def as_text(
+    output: bytes, omitted: int = 0, gap: int = 0, limit: int = MAX_OUTPUT_BYTES
+) -> tuple[str, int]:
     """Decode output, cutting its middle where it is too long.
 
     Args:
-        output: What was kept; where `omitted` is not 0, its first half is the head and its
-            second half the tail of what was written.
-        omitted: Bytes already left out between the two.
+        output: What was kept.
+        omitted: Bytes of it already left out.
+        gap: Where in `output` they are missing.
         limit: Most bytes to show.
 
     Returns:
         The text, undecodable bytes replaced, and how many bytes it leaves out. What is left out
         is marked in its place.
     """
-    half = min(limit, len(output)) // 2
     if omitted == 0 and len(output) <= limit:
         return output.decode("utf-8", "replace"), 0
-    head, tail = output[:half], output[len(output) - half :]
-    left_out = omitted + len(output) - 2 * half
+    middle = gap if omitted else len(output) // 2
+    head, tail = output[:middle], output[middle:]
+    head = _to_last_character(head[: limit // 2])
+    tail = _from_first_character(tail[max(0, len(tail) - limit // 2) :])
+    left_out = omitted + len(output) - len(head) - len(tail)
     marker = f"\n\n[... {left_out:,} bytes of output left out ...]\n\n"
-    return _head_text(head) + marker + _tail_text(tail), left_out
+    return head.decode("utf-8", "replace") + marker + tail.decode("utf-8", "replace"), left_out
 
 
-def _head_text(head: bytes) -> str:
-    """Decode, dropping a character that the cut went through."""
-    return codecs.getincrementaldecoder("utf-8")("replace").decode(head)
+def _to_last_character(head: bytes) -> bytes:
+    """Drop the beginning of a character that a cut went through."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(head)
+    return head[: len(head) - len(decoder.getstate()[0])]
 
 
-def _tail_text(tail: bytes) -> str:
-    start = next((i for i in range(min(4, len(tail))) if tail[i] & 0xC0 != 0x80), 0)
-    return tail[start:].decode("utf-8", "replace")
+def _from_first_character(tail: bytes) -> bytes:
+    """Drop the rest of a character that a cut went through."""
+    longest = min(3, len(tail))
+    return tail[next((i for i in range(longest) if tail[i] & 0xC0 != 0x80), longest) :]
 
 
 def seconds(value: float) -> str:

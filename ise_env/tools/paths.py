@@ -12,6 +12,9 @@ from pydantic import AfterValidator, Field
 from ise_env.tools.base import ToolFailure
 from ise_env.workspaces.protocol import HOME, WORKDIR
 
+_IRREGULAR = frozenset({errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP})
+"""What workspaces raise for FIFOs, devices and sockets."""
+
 _WORDS = {
     errno.ENOENT: ("no such file or directory", "not_found"),
     errno.EISDIR: ("illegal operation on a directory", "is_directory"),
@@ -59,6 +62,8 @@ def file_failure(error: OSError, operation: str, path: str) -> ToolFailure:
         path: As `absolute` returned it.
     """
     number = error.errno or errno.EIO
+    if number in _IRREGULAR:
+        return ToolFailure(f"'{path}' is not a regular file", error="not_a_file")
     name = errno.errorcode.get(number, "EIO")
     words, kind = _WORDS.get(number, (os.strerror(number).lower(), "io_error"))
     return ToolFailure(f"{name}: {words}, {operation} '{path}'", error=kind)

@@ -81,7 +81,10 @@ def process(p: ProcessParams, context: ToolContext) -> ToolResult:
 def _list(context: ToolContext) -> ToolResult:
     lines = []
     for session in Sessions.of(context):
-        _refresh(session, context)
+        try:
+            _refresh(session, context)
+        except ToolFailure:
+            continue
         duration = _duration(session.duration_s)
         lines.append(f"{session.name} {_state(session):<9} {duration} :: {_label(session)}")
     return _ok("\n".join(lines) or "No running or recent sessions.")
@@ -225,8 +228,12 @@ def _ok(text: str) -> ToolResult:
 
 def _found(p: ProcessParams, session: Session | None) -> Session:
     if session is None:
-        raise ToolFailure(f"No session found for {p.sessionId}", error="not_found")
+        raise _not_found(str(p.sessionId))
     return session
+
+
+def _not_found(name: str) -> ToolFailure:
+    return ToolFailure(f"No session found for {name}", error="not_found")
 
 
 def _active(p: ProcessParams, context: ToolContext, session: Session | None) -> Session:
@@ -255,12 +262,22 @@ def _feed(
         raise ToolFailure(
             f"Session {session.name} stdin is not writable.", error="stdin_closed"
         ) from None
+    except BlockingIOError:
+        raise ToolFailure(
+            f"Session {session.name} does not read its input; nothing was written.",
+            error="stdin_full",
+        ) from None
     return session.name
 
 
 def _refresh(session: Session, context: ToolContext, wait_s: float = 0.0) -> None:
-    if session.running:
+    if not session.running:
+        return
+    try:
         session.update(context.workspace.poll(session.number, wait_s))
+    except KeyError:  # the workspace keeps a limited number of sessions
+        Sessions.of(context).drop(session.name)
+        raise _not_found(session.name) from None
 
 
 def _stop(session: Session, context: ToolContext) -> None:

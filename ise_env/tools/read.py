@@ -69,8 +69,6 @@ def _content(workspace: Workspace, path: str) -> bytes:
                 "tail, sed -n or grep to see a part of it.",
                 error="too_large",
             ) from error
-        if error.errno in (errno.EINVAL, errno.ENXIO, errno.ENODEV, errno.EOPNOTSUPP):
-            raise ToolFailure(f"'{path}' is not a regular file", error="not_a_file") from error
         operation = "read" if error.errno == errno.EISDIR else "access"
         raise file_failure(error, operation, path) from error
 

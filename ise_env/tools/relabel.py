@@ -52,6 +52,8 @@ _CUT = re.compile(
 )
 
 _ERRORS: tuple[tuple[str, OutcomeStatus, str], ...] = (
+    (r"^(?:invalid arguments|arguments |missing required param)", "tool_error", "bad_arguments"),
+    (r"^there is no tool|^unknown tool|^tool .* not found", "tool_error", "unknown_tool"),
     (r"\bCommand timed out\b", "timeout", "timeout"),
     (r"^not run: an earlier call met a failure", "harness_error", "not_run"),
     (r"^the tool itself failed", "harness_error", "internal"),
@@ -67,8 +69,6 @@ _ERRORS: tuple[tuple[str, OutcomeStatus, str], ...] = (
     (r"^Found \d+ occurrences", "tool_error", "not_unique"),
     (r"^No changes made", "tool_error", "no_change"),
     (r"beyond end of file", "tool_error", "beyond_end"),
-    (r"^there is no tool|^unknown tool|^tool .* not found", "tool_error", "unknown_tool"),
-    (r"^(?:invalid arguments|arguments |missing required param)", "tool_error", "bad_arguments"),
     (r"^No (?:active |finished )?session found", "tool_error", "not_found"),
 )
 """What an error message says, the status and class that it means; the first match counts."""

@@ -16,7 +16,7 @@ import numpy as np
 
 from ise_env.tools.base import ToolContext
 from ise_env.tools.output import MAX_OUTPUT_BYTES, as_text
-from ise_env.workspaces.protocol import SessionView
+from ise_env.workspaces.protocol import Running, SessionView
 
 _STATE = "sessions"
 _ATTEMPTS = 12
@@ -49,8 +49,12 @@ class Session:
         self.running, self.stdin_open = view.running, view.stdin_open
         self.exit_code, self.signal = view.exit_code, view.signal
         self.timed_out, self.duration_s = view.timed_out, view.duration_s
-        self._log_lost += view.omitted + _keep_tail(self._log, view.output)
-        self._unread_lost += view.omitted + _keep_tail(self._unread, view.output)
+        self.take(view.output, view.omitted)
+
+    def take(self, output: bytes, omitted: int) -> None:
+        """Add new output, before which `omitted` bytes were lost."""
+        self._log_lost += omitted + _keep_tail(self._log, output)
+        self._unread_lost += omitted + _keep_tail(self._unread, output)
 
     def take_unread(self) -> tuple[str, int]:
         """Return output that no poll has shown, and how many bytes of it were lost."""
@@ -84,9 +88,10 @@ class Sessions:
         """Return the session of that name, if there is one."""
         return self._by_name.get(name)
 
-    def add(self, number: int, command: str, pid: int, rng: np.random.Generator) -> Session:
-        """Name and keep a new session."""
-        session = Session(self._fresh_name(rng), number, command, pid)
+    def add(self, started: Running, command: str, rng: np.random.Generator) -> Session:
+        """Name and keep a new session; what it printed before the yield is its first output."""
+        session = Session(self._fresh_name(rng), started.session, command, started.pid)
+        session.take(started.output, started.omitted)
         self._by_name[session.name] = session
         return session
 

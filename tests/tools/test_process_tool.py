@@ -2,9 +2,11 @@
 
 import time
 
+import numpy as np
 import pytest
 
 from ise_env.tools.sessions import Sessions
+from ise_env.workspaces.protocol import Running
 
 
 def start(call, command, **more):
@@ -51,13 +53,14 @@ def test_poll_waits_for_the_end(call):
 
 
 def test_output_before_the_yield_is_not_lost(call):
-    text = call.text("exec", command="echo early; read x", yieldMs=200)
+    call("exec", command="mkfifo gate")
+    text = call.text("exec", command="echo early; cat gate", yieldMs=200)
     name = text.split("session ")[1].split(",")[0]
     assert poll_until(call, name, "early").message["content"].count("early") == 1
-    call.text("process", action="write", sessionId=name, eof=True)
-    done = call("process", action="poll", sessionId=name, timeout=20_000)
-    assert "early" not in done.message["content"]
-    assert done.outcome.exit_code == 1
+    call.text("exec", command="echo late > gate")
+    done = poll_until(call, name, "exited")
+    assert done.message["content"] == "late\n\nProcess exited with code 0."
+    assert call.text("process", action="log", sessionId=name) == "early\nlate"
 
 
 def test_eof_closes_stdin(call):
@@ -207,12 +210,30 @@ def test_missing_session(call, arguments):
     )
 
 
-def test_same_seed_same_names(call):
-    import numpy as np
+def test_input_that_is_not_read_is_refused_in_the_end(call):
+    name = start(call, "sleep 60")
+    flood = "x" * 6_000_000
+    for _ in range(2):
+        call.text("process", action="write", sessionId=name, data=flood)
+    assert call.error("process", action="write", sessionId=name, data=flood) == (
+        f"Session {name} does not read its input; nothing was written.",
+        "stdin_full",
+    )
+    call.text("process", action="remove", sessionId=name)
 
+
+def test_more_sessions_than_the_workspace_keeps(fresh_call):
+    names = [start(fresh_call, "true") for _ in range(140)]
+    poll_until(fresh_call, names[-1], "exited")
+    kept = fresh_call.text("process", action="list").split("\n")
+    assert len(kept) >= 100
+    assert kept[-1].startswith(names[-1])
+
+
+def test_same_seed_same_names():
     def names():
         sessions, rng = Sessions(), np.random.default_rng(3)
-        return [sessions.add(n, "x", n, rng).name for n in range(200)]
+        return [sessions.add(Running(n, n, b""), "x", rng).name for n in range(200)]
 
     assert names() == names()
     assert len(set(names())) == 200

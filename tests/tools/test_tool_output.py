@@ -21,11 +21,12 @@ def test_long_output_loses_its_middle_and_says_how_much():
 
 
 def test_what_the_workspace_left_out_is_counted_too():
-    text, left_out = as_text(b"a" * 50 + b"b" * 50, omitted=1_000_000, limit=20)
+    text, left_out = as_text(b"a" * 50 + b"b" * 50, omitted=1_000_000, gap=50, limit=20)
     assert left_out == 1_000_080
     assert "1,000,080 bytes" in text
-    text, left_out = as_text(b"aabb", omitted=7, limit=20)
-    assert (text[:2], text[-2:], left_out) == ("aa", "bb", 7)
+    text, left_out = as_text(b"abbb", omitted=7, gap=1, limit=20)
+    assert text == "a\n\n[... 7 bytes of output left out ...]\n\nbbb"
+    assert left_out == 7
 
 
 @given(st.text(max_size=300), st.integers(4, 60))
