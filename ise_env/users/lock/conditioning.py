@@ -26,7 +26,7 @@ _TIME = re.compile(
     re.I,
 )
 _IDIOMS = frozenset({"and/or", "yes/no", "his/her", "he/she", "w/o", "n/a", "24/7", "either/or"})
-_SEES = re.compile(r"\b(?:not|n't|no|can't|cannot|never|nowhere|missing|without|where)\b", re.I)
+_UNSEEN = re.compile(r"n't\b|\b(?:not|no|cannot|never|nowhere|missing|without|where)\b", re.I)
 
 
 def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
@@ -82,8 +82,8 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
     move = scene.move
     if move is None or move.kind not in ("asked", "asked_to_confirm"):
         return False
-    if turn.act in ("request", "close", "status") and scene.act == turn.act:
-        return turn.act != "status" and not frames()["sign.reply"].pattern.search(turn.message)
+    if turn.act in ("request", "close") and scene.act == turn.act:
+        return False  # the ledger has let the step go: the question is moot
     if turn.act in ("challenge", "correct", "give_up", "change_mind"):
         return False
     if scene.answer and turn.act == "answer":
@@ -114,7 +114,7 @@ def _sees_what_is_not_there(turn: UserTurn, scene: Scene) -> bool:
     there |= {c.path for c in scene.digest.changes if c.change != "deleted"}
     absent = {c.partition(": ")[0] for c in scene.digest.claims if c.endswith(": not there")}
     for sentence in re.split(r"(?<=[.!?])\s+|\n", turn.message):
-        if not frames()["sign.saw"].pattern.search(sentence) or _SEES.search(sentence):
+        if not frames()["sign.saw"].pattern.search(sentence) or _UNSEEN.search(sentence):
             continue
         for path in mentioned(sentence):
             if path in absent or not any(_names(path, known) for known in there):

@@ -124,9 +124,11 @@ def content_words(text: str) -> set[str]:
 
 
 def covered(part: str, whole: str) -> float:
-    """Share of the content words of `part` that occur in `whole`."""
-    wanted = content_words(part)
-    return len(wanted & content_words(whole)) / len(wanted) if wanted else 1.0
+    """Share of the content words of `part` (of all its words if none) found in `whole`."""
+    wanted, there = content_words(part), content_words(whole)
+    if not wanted:
+        wanted, there = set(words(part)), set(words(whole))
+    return len(wanted & there) / len(wanted) if wanted else 1.0
 
 
 def without(text: str, pieces: Sequence[str]) -> str:

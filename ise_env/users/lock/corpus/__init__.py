@@ -1,0 +1,185 @@
+"""The corpus that measures the detectors: turns that must pass, turns that must be caught.
+
+Data beside this module: `scenes.toml` (eight people, each with steps and what the agent says
+and leaves in every situation), `patterns.toml` (ways of saying things, composed with every
+scene into the legitimate turns), and the plain collections `*.jsonl`, one turn a line:
+`{"scene", "situation", "act", "message", "rules"}`, where `rules` names at least one rule that
+has to object and is empty for a legitimate turn.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import resources
+from typing import Any
+
+from ise_env.errors import ConfigError
+from ise_env.tasks.kit import Fact, SubGoal
+from ise_env.users.agent_move import classify
+from ise_env.users.lock.language import language_of
+from ise_env.users.lock.scene import Register, Scene
+from ise_env.users.protocol import Digest, UserTurn
+from ise_env.workspaces.protocol import FileChange
+
+
+@dataclass(frozen=True)
+class Case:
+    """One turn of the corpus, ready to be judged."""
+
+    turn: UserTurn
+    scene: Scene
+    rules: tuple[str, ...]
+    """Rules of which at least one has to object; empty when the turn is legitimate."""
+    collection: str
+
+
+def legitimate() -> Iterator[Case]:
+    """Every pattern in every scene, each wording once."""
+    said: set[str] = set()
+    for name, scene in _toml("scenes.toml").items():
+        for situation, group in _toml("patterns.toml").items():
+            for line in group["lines"]:
+                for message in _filled(line, scene):
+                    if message not in said:
+                        said.add(message)
+                        case = _case(name, situation, group["act"], message, (), "patterns")
+                        yield replace(case, scene=_of_anybody(case.scene))
+
+
+def collection(name: str) -> Iterator[Case]:
+    """The turns of `<name>.jsonl`.
+
+    Raises:
+        ConfigError: `FILE:LINE: what is wrong`.
+    """
+    text = resources.files(__package__).joinpath(f"{name}.jsonl").read_text("utf-8")
+    for number, line in enumerate(text.splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            yield _case(
+                row["scene"],
+                row["situation"],
+                row["act"],
+                row["message"],
+                tuple(row.get("rules", ())),
+                name,
+            )
+        except (ValueError, KeyError) as error:
+            raise ConfigError(f"{name}.jsonl:{number}: {type(error).__name__}: {error}") from error
+
+
+def scene_of(name: str, situation: str) -> Scene:
+    """The scene of that name in a situation (a table of `patterns.toml`)."""
+    data = _toml("scenes.toml")[name]
+    earlier, goal, later = (_goal(data, key) for key in ("earlier", "goal", "later"))
+    opening = situation == "open"
+    text, digest = _digest(data, situation)
+    act = _toml("patterns.toml")[situation]["act"]
+    return Scene(
+        utterance=data["utterance"],
+        digest=digest,
+        move=None if opening else classify(text),
+        act=act,
+        goal=goal,
+        others=(later,),
+        asked=() if opening else (earlier,),
+        earlier=() if opening else _before(situation, earlier, goal),
+        seen=_seen(data, situation),
+        persona=data["persona"],
+        register=Register(
+            data["voice"], _language(situation), 60, emoji=data["voice"] in ("casual", "warm")
+        ),
+        answer=data["answer"] if situation == "answer" else "",
+    )
+
+
+def _case(
+    name: str, situation: str, act: Any, message: str, rules: tuple[str, ...], source: str
+) -> Case:
+    scene = scene_of(name, situation)
+    if situation == "foreign":
+        scene = _in_its_language(scene, message)
+    elif any(mark in message for mark in "🙂👍🙏"):
+        scene = _with_emoji(scene)
+    return Case(UserTurn(act=act, subgoal=scene.goal.id, message=message), scene, rules, source)
+
+
+def _filled(line: str, scene: Mapping[str, Any]) -> Iterator[str]:
+    asks = scene["ask"][:2] if "{ask}" in line else [""]
+    for ask in asks:
+        opened = line.startswith(("{ask}", "{answer}"))
+        text = line.format(
+            label=scene["goal"]["label"], path=scene["artifact"], ask=ask, answer=scene["answer"]
+        )
+        yield text[:1].upper() + text[1:] if opened and "/" not in text.split()[0] else text
+
+
+def _goal(data: Mapping[str, Any], key: str) -> SubGoal:
+    table = data[key]
+    facts = tuple(Fact(f"{key}.f{i}", value) for i, value in enumerate(table["facts"]))
+    answers = {"question": data["question"], "answer": data["answer"]} if key == "goal" else {}
+    paths = (data["artifact"],) if key == "goal" else ()
+    return SubGoal(f"x.{key}", table["request"], table["label"], facts, paths, **answers)
+
+
+def _before(situation: str, earlier: SubGoal, goal: SubGoal) -> tuple[str, ...]:
+    if situation == "next":
+        return (f"Please {earlier.request}.",)
+    return (f"Please {earlier.request}.", f"Thank you. Then {goal.request}.")
+
+
+def _digest(data: Mapping[str, Any], situation: str) -> tuple[str, Digest]:
+    path = data["artifact"]
+    texts = {
+        "open": "",
+        "next": "That is done.",
+        "answer": data["question"],
+        "unsure": data["question"],
+        "confirm": data["permission"],
+        "refuse": data["permission"],
+        "trouble": data["trouble"],
+        "leave": data["trouble"],
+        "waiting": "I'll start with that now.",
+        "again": "I have finished something else that you may like.",
+    }
+    text = texts.get(situation, data["done"])
+    if situation in ("missing", "again"):
+        return text, Digest(text, claims=(f"{path}: not there",), tool_calls=2)
+    if situation not in ("lookedat", "verify", "close", "foreign"):
+        return text, Digest(text, tool_calls=1 if situation == "next" else 0)
+    changes = (FileChange(path, "added", "file", 812, None),)
+    return text, Digest(text, changes, heads=((path, data["head"]),), tool_calls=5)
+
+
+def _seen(data: Mapping[str, Any], situation: str) -> tuple[str, ...]:
+    there = situation in ("lookedat", "verify", "close", "foreign")
+    return (data["artifact"],) if there else ()
+
+
+def _language(situation: str) -> str:
+    return "" if situation == "foreign" else "en"
+
+
+def _in_its_language(scene: Scene, message: str) -> Scene:
+    spoken = language_of(message.replace(scene.seen[0], "")) or "en"
+    return replace(scene, earlier=(), register=replace(scene.register, language=spoken))
+
+
+def _of_anybody(scene: Scene) -> Scene:
+    """The composed lines were not written for the voice of this scene."""
+    return replace(scene, register=replace(scene.register, voice=""))
+
+
+def _with_emoji(scene: Scene) -> Scene:
+    return replace(scene, register=replace(scene.register, emoji=True))
+
+
+@functools.cache
+def _toml(name: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files(__package__).joinpath(name).read_text("utf-8"))

@@ -1,0 +1,82 @@
+"""Single rules of the role lock, where the corpus cannot show the edge."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ise_env.users.lock import corpus, judge
+from ise_env.users.lock.language import language_of
+from ise_env.users.lock.scene import Scene
+from ise_env.users.protocol import Act, UserTurn
+
+
+def rules(message: str, scene: Scene, act: Act | None = None, **fields: list[str]) -> set[str]:
+    turn = UserTurn(act=act or scene.act, subgoal=scene.goal.id, message=message, **fields)
+    return {violation.rule for violation in judge(turn, scene)}
+
+
+def test_the_users_own_request_may_say_anything() -> None:
+    scene = corpus.scene_of("branch", "next")
+    request = "run `git push`, exit code 1 is fine; I have merged it"
+    goal = replace(scene.goal, request=request, facts=())
+    assert rules(f"Now {goal.request}.", replace(scene, goal=goal)) == set()
+
+
+def test_what_the_agent_said_may_be_referred_to() -> None:
+    scene = corpus.scene_of("branch", "trouble")
+    assert rules("What does exit code 1 mean there?", scene) == set()
+    assert "perspective.verifier" in rules("What does exit code 128 mean there?", scene)
+
+
+def test_observations_have_to_be_real() -> None:
+    scene = corpus.scene_of("logs", "lookedat")
+    message = "What about the first hour?"
+    assert rules(message, scene, observed=["reports/timeouts.csv"]) == set()
+    assert "conditioning.observation" in rules(message, scene, observed=["reports/other.csv"])
+
+
+def test_an_answer_has_to_hold_what_the_user_knows() -> None:
+    scene = corpus.scene_of("model", "answer")
+    assert rules("The dry one, it was a sunny day.", scene) == set()
+    assert "conditioning.unanswered" in rules("Whatever you think is best.", scene)
+
+
+def test_figures_need_a_source_but_times_and_small_numbers_do_not() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    assert (
+        rules("Why 14? My call is at 10:30 and I have 20 minutes and two coffees.", scene) == set()
+    )
+    assert "conditioning.entity" in rules("Why 15 of them?", scene)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("Please have a look at the file and tell me what you see.", "en"),
+        ("Kannst du bitte noch einmal nachsehen, ob die Datei da ist?", "de"),
+        ("¿Puedes revisar el archivo otra vez, por favor? No está.", "es"),
+        ("我看了文件，请再检查一遍。", "zh"),
+        ("これで全部ですか？", "ja"),
+        ("ok", ""),
+        ("out/summary.md", ""),
+    ],
+)
+def test_languages_are_told_apart_only_when_certain(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.text(max_size=2_000), st.sampled_from(["open", "answer", "lookedat", "missing"]))
+def test_any_text_is_judged(text: str, situation: str) -> None:
+    rules(text, corpus.scene_of("menu", situation))
+
+
+@pytest.mark.parametrize(
+    "piece", ["a ", "I've ", "<|", "(thinking ", "for x in ", "```", "1/", "@."]
+)
+def test_no_text_makes_a_detector_crawl(piece: str) -> None:
+    rules(piece * (30_000 // len(piece)), corpus.scene_of("ledger", "lookedat"))

@@ -1,0 +1,135 @@
+"""What a user can observe, on a real workspace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ise_env.users import digest
+from ise_env.users.digest import DigestBuilder, mentioned, render
+from ise_env.workspaces.protocol import FileChange, SeedFile, Workspace
+
+
+class Looker:
+    """Opens the paths it is told to."""
+
+    def __init__(self, *paths: str) -> None:
+        self.paths = paths
+
+    def wants_to_open(self, agent_text: str, changes: tuple[FileChange, ...]) -> tuple[str, ...]:
+        return self.paths
+
+
+@pytest.fixture
+def workspace(local_backend) -> Iterator[Workspace]:
+    space = local_backend.create(owner="test")
+    space.populate([SeedFile("data/in.csv", b"a,b\n1,2\n"), SeedFile("old.txt", b"old")])
+    space.checkpoint()
+    yield space
+    space.close()
+
+
+def test_changes_are_those_since_the_last_look(workspace: Workspace) -> None:
+    watching = DigestBuilder(workspace)
+    assert watching.build("Hello.").changes == ()
+    workspace.write("out.md", b"# Result\n")
+    assert [(c.path, c.change) for c in watching.build("").changes] == [("out.md", "added")]
+    assert watching.build("").changes == ()
+    workspace.write("out.md", b"# Results\n")
+    workspace.run("rm old.txt")
+    changed = {c.path: c.change for c in watching.build("").changes}
+    assert changed == {"out.md": "added", "old.txt": "deleted"}
+    workspace.run("rm out.md")
+    assert {c.path: c.change for c in watching.build("").changes} == {"out.md": "deleted"}
+
+
+def test_an_edit_of_the_same_size_is_seen(workspace: Workspace) -> None:
+    watching = DigestBuilder(workspace)
+    workspace.write("data/in.csv", b"a,b\n1,3\n")
+    watching.build("")
+    workspace.write("data/in.csv", b"a,b\n1,4\n")
+    assert [c.path for c in watching.build("").changes] == ["data/in.csv"]
+
+
+def test_caches_are_nobodys_business_and_lists_are_bounded(workspace: Workspace) -> None:
+    workspace.run(
+        "mkdir -p __pycache__ .git node_modules/x many; touch __pycache__/a.pyc .git/HEAD "
+        "node_modules/x/index.js; for i in $(seq 50); do echo $i > many/$i.txt; done"
+    )
+    seen = DigestBuilder(workspace).build("")
+    assert len(seen.changes) == digest.MAX_CHANGES
+    assert seen.more_changes == 30
+    assert all(c.path.startswith("many/") for c in seen.changes)
+
+
+def test_opened_files_show_their_first_lines(workspace: Workspace) -> None:
+    workspace.write("big.txt", b"line\n" * 200_000)
+    workspace.write("binary.bin", bytes(range(256)))
+    heads = dict(DigestBuilder(workspace, Looker("big.txt", "binary.bin")).build("").heads)
+    assert heads["big.txt"].splitlines() == ["line"] * digest.HEAD_LINES
+    assert heads["binary.bin"] == "(not text, 256 bytes)"
+    assert dict(DigestBuilder(workspace, Looker("data")).build("").heads) == {"data": "in.csv"}
+
+
+def test_an_expected_result_that_is_missing_empty_or_untouched_is_said_so(
+    workspace: Workspace,
+) -> None:
+    workspace.run("touch empty.md; mkdir hollow")
+    look = lambda *paths: DigestBuilder(workspace, Looker(*paths)).build("Done.").claims  # noqa: E731
+    assert look("gone.md", "empty.md") == ("gone.md: not there", "empty.md: 0 bytes")
+    assert look("hollow", "data/in.csv") == ("hollow: an empty directory", "data/in.csv: unchanged")
+
+
+@pytest.mark.parametrize(
+    ("text", "claims"),
+    [
+        ("I wrote the summary to out/summary.md.", ("out/summary.md: not there",)),
+        ("Created `empty.md` for you.", ("empty.md: 0 bytes",)),
+        ("I deleted old.txt.", ("old.txt: still there",)),
+        ("The results are in data/in.csv.", ()),
+        ("I wrote /workspace/data/in.csv.", ()),
+        ("I saved in.csv.", ("in.csv: not there",)),
+        ("I removed 3 rows from data/in.csv.", ()),
+        ("Should I create report.csv?", ()),
+        ("I will create report.csv next.", ()),
+        ("report.csv was not created.", ()),
+        ("I created it, see https://example.com/report.csv for the format.", ()),
+        ("I generated version 1.2.3 of it.", ()),
+        ("Saved ~/notes.md and /tmp/x.txt.", ("~/notes.md: not there", "/tmp/x.txt: not there")),
+        ("I ran this:\n```\ncreated fake.csv\n```\n", ()),
+    ],
+)
+def test_claims_are_held_against_what_is_there(
+    workspace: Workspace, text: str, claims: tuple[str, ...]
+) -> None:
+    workspace.run("touch empty.md")
+    assert DigestBuilder(workspace).build(text).claims == claims
+
+
+def test_a_file_found_elsewhere_is_no_contradiction(workspace: Workspace) -> None:
+    workspace.write("deep/er/report.csv", b"x\n")
+    assert DigestBuilder(workspace).build("I created report.csv.").claims == ()
+
+
+def test_a_digest_stays_small_whatever_the_agent_writes(workspace: Workspace) -> None:
+    workspace.run("for i in $(seq 60); do head -c 3000 /dev/zero | tr '\\0' x > f$i.txt; done")
+    text = "I created f1.txt and g{0}.csv. ".replace("{0}", "x" * 50) * 30_000
+    seen = DigestBuilder(workspace, Looker("f1.txt", "f2.txt")).build(text)
+    assert len(seen.agent_text) + len(render(seen)) < 6_500
+
+
+def test_a_workspace_that_the_agent_ended_is_no_error(workspace: Workspace) -> None:
+    workspace.run("kill -9 -1", timeout_s=5)
+    workspace.close()
+    seen = DigestBuilder(workspace, Looker("data/in.csv")).build("Done.")
+    assert seen.agent_text == "Done."
+
+
+def test_without_a_workspace_only_the_text_is_seen() -> None:
+    assert DigestBuilder(None).build("I wrote a.csv.") == digest.Digest("I wrote a.csv.")
+
+
+def test_paths_are_found_in_text() -> None:
+    text = "See `a/b.csv`, ./c.md. v1.2 3.14 www.site.com (d.py) e.g. https://x.org/y.csv"
+    assert mentioned(text) == ["a/b.csv", "./c.md", "d.py"]
