@@ -144,7 +144,7 @@ class _Run:
         outcome = result.outcome.model_copy(
             update={
                 "bytes": len(text.encode()),
-                "duration_s": result.outcome.duration_s or time.perf_counter() - began,
+                "duration_s": round(result.outcome.duration_s or time.perf_counter() - began, 6),
             }
         )
         return Dispatched(

@@ -45,12 +45,12 @@ PathText = Annotated[str, AfterValidator(without_nul), Field(min_length=1)]
 def absolute(path: str) -> str:
     """Return the path as the workspace knows it; `~` is the agent's home.
 
-    `..` is left to the kernel when there is any, so that links mean what they mean in a shell.
+    `..` is taken out of the text, as upstream does (Node's `path.resolve`): it undoes the name
+    before it, also where that is a link.
     """
     if path == "~" or path.startswith("~/"):
         path = HOME + path[1:]
-    joined = posixpath.join(WORKDIR, path)
-    return joined if ".." in joined.split("/") else posixpath.normpath(joined)
+    return posixpath.normpath(posixpath.join(WORKDIR, path))
 
 
 def file_failure(error: OSError, operation: str, path: str) -> ToolFailure:

@@ -183,6 +183,12 @@ def test_lone_surrogates_are_written_as_replacement_characters(call):
     assert call.workspace.read("w-sur") == "a\ufffdb".encode()
 
 
+def test_dots_are_taken_out_of_paths(call):
+    call.text("write", path="w-none/../w-here.txt", content="x")
+    assert call.workspace.read("w-here.txt") == b"x"
+    assert call.text("read", path="/workspace/./w-none/../w-here.txt") == "x"
+
+
 def test_write_errors(call):
     call("exec", command="mkdir -p w-dir; echo x > w-file")
     assert call.error("write", path="w-dir", content="x") == (
