@@ -10,7 +10,8 @@ from pydantic import model_validator
 from ise_env.rewards.checks.kind import Kind, TextMatch
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
 
-_NUMBER = re.compile(r"(?<![\w.])[-−]?\d[\d,]{0,15}(?:\.\d{1,12})?(?!\w)")
+_NUMBER = re.compile(r"(?<![\w./:-])[-−]?\d[\d,]{0,15}(?:\.\d{1,12})?(?![\w/:-]|\.\d)")
+"""A number that stands alone: parts of dates, times, paths, versions and ids do not count."""
 
 DUMP = 40
 """A message with more different numbers than this answers nothing: it recites the data."""

@@ -248,14 +248,14 @@ class RecallDecision(Kit[Params]):
 
     def _search(self, p: Params, words: str) -> Generator[ToolCall, list[ToolReply], list[str]]:
         """What the logs say, as lines of the memory's form, by day."""
-        (hits,) = yield sh(f"grep -H '{words} {p.subject}: ' sessions/*.jsonl", workdir=p.folder)
-        return _lines(hits.text, p.subject)
+        (hits,) = yield sh(f"grep -H '{p.subject}' sessions/*.jsonl", workdir=p.folder)
+        return _lines(hits.text, f"{words} {p.subject}: ", p.subject)
 
 
-def _lines(text: str, subject: str) -> list[str]:
+def _lines(text: str, words: str, subject: str) -> list[str]:
     lines = []
-    for row in text.splitlines():
+    for row in filter(lambda row: words in row, text.splitlines()):
         session = found(r"sessions/(.+?)\.jsonl", row)
-        choice = found(rf"{subject}: ([^.]+)\.", row)
+        choice = found(rf"{words}([^.]+)\.", row)
         lines.append(f"- {session[:10]} {subject}: {choice} (session {session})")
     return lines

@@ -104,9 +104,9 @@ class ScheduleScript(Kit[Params]):
         return (
             SubGoal(
                 id="script",
-                request=f"write an executable shell script {script} that takes a folder as its only "
-                "argument and prints, for every .csv file in it, the file's name, one space and the "
-                "number of rows below the header, one file a line and sorted by name",
+                request=f"write an executable shell script {script} that takes a folder as its "
+                "only argument and prints, for every .csv file in it, the file's name, one space "
+                "and the number of rows below the header, one file a line and sorted by name",
                 label=f"the script {p.script}",
                 facts=(Fact("script", script),),
                 artifacts=(script,),
@@ -199,7 +199,7 @@ class ScheduleScript(Kit[Params]):
         (head,) = yield read(f"{p.folder}/data/{example}", limit=3)
         rows = "$(tail -n +2" if skip_header and "," in head.text else "$(cat"
         body = (
-            "#!/bin/sh\n# Rows below the header of every table in a folder.\nset -eu\nexport LC_ALL=C\n"
+            "#!/bin/sh\n# Rows below the header of every table.\nset -eu\nexport LC_ALL=C\n"
             'cd "$1"\nfor table in *.csv; do\n  [ -f "$table" ] || continue\n'
             f'  echo "$table" {rows} "$table" | wc -l)\ndone\n'
         )

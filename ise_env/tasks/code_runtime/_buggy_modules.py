@@ -57,10 +57,13 @@ class Bug:
 
 
 def telling_cases(bug: Bug, d: Draw, count: int) -> list[Args]:
-    """Cases of which at least the first shows the flaw."""
-    drawn = [bug.case(d) for _ in range(80)]
-    telling = [args for args in drawn if bug.answer(bug.flaw, args) != bug.right(*args)]
-    return [telling[0], *[args for args in drawn if args != telling[0]][: count - 1]]
+    """Different cases of which the first shows the flaw and the second the slip."""
+    drawn = [bug.case(d) for _ in range(200)]
+    first = next(args for args in drawn if bug.answer(bug.flaw, args) != bug.right(*args))
+    second = next(args for args in drawn if bug.answer(bug.slip, args) != bug.right(*args))
+    rest = [args for args in drawn if args not in (first, second)]
+    chosen = [first, *([second] if second != first else []), *rest]
+    return chosen[:count]
 
 
 def _spans(d: Draw) -> Args:

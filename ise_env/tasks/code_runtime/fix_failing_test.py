@@ -51,7 +51,7 @@ def world(p: Params) -> World:
     """Derive the project from the parameters."""
     d = Draw(p.content)
     bug = _buggy_modules.BUGS[p.bug]
-    inputs = [bug.case(d) for _ in range(12)]
+    inputs = _buggy_modules.telling_cases(bug, d, 12)
     outputs = [bug.right(*args) for args in inputs]
     shown = _buggy_modules.telling_cases(bug, d, 3)
     root = p.folder

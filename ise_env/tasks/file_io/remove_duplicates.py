@@ -52,7 +52,8 @@ def world(p: Params) -> World:
     copies = []
     for number in range(p.originals):
         name = f"{d.word('topics')}-{d.integer(100, 999)}{number % 10}.txt"
-        text = f"{d.person()} about {d.word('products')}s in {d.word('towns')}, note {d.integer(1, 9999)}\n"
+        about = f"{d.word('products')}s in {d.word('towns')}"
+        text = f"{d.person()} about {about}, note {d.integer(1, 9999)}\n"
         contents[f"{p.folder}/{p.master}/{name}"] = text * d.integer(1, 6)
     masters = sorted(contents)
     for number in range(p.copies):
@@ -105,9 +106,9 @@ class RemoveDuplicates(Kit[Params]):
             SubGoal(
                 id="clean",
                 request=f"delete every file below {p.folder} that is an exact copy of a file in "
-                f"{master}, but nothing in {master} itself and nothing that has no equal there, list "
-                f"the deleted paths in {removed}, one a line and starting with {p.folder}/, and tell "
-                "me how many bytes that freed",
+                f"{master}, but nothing in {master} itself and nothing that has no equal there, "
+                f"list the deleted paths in {removed}, one a line and starting with {p.folder}/, "
+                "and tell me how many bytes that freed",
                 label="the removal of the copies",
                 facts=(Fact("folder", p.folder), Fact("master", master), Fact("list", removed)),
                 artifacts=(removed,),

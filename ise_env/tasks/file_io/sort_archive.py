@@ -176,19 +176,20 @@ class SortArchive(Kit[Params]):
     def _sort(self, p: Params, by_name: bool) -> Solution:
         name = p.archive.split("/")[-1]
         path = f"{p.folder}/{name}"
-        (listing,) = yield sh(f"tar -tzf {path} | head -n 40")
+        (listing,) = yield sh(f"tar -tzf {path}")
         moved = ""
         if listing.failed:
             (places,) = yield sh(f"find {p.folder} -name '*.tar.gz' -o -name '*.tgz'")
             path = places.text.strip().splitlines()[0]
             moved = f" The archive was at {path}."
-            (listing,) = yield sh(f"tar -tzf {path} | head -n 40")
+            (listing,) = yield sh(f"tar -tzf {path}")
         example = listing.text.strip().splitlines()[-1]
         (sample,) = yield sh(f"tar -xzf {path} -O {example}")
         field = found(r"^(Type): ", sample.text)
         kind = "${name%%-*}" if by_name else f"$(sed -n 's/^{field}: //p' \"$file\")"
         script = (
-            f'set -eu\ncd "$(dirname "$0")"\nwork=$(mktemp -d)\ntar -xzf {path[len(p.folder) + 1 :]} '
+            'set -eu\ncd "$(dirname "$0")"\nwork=$(mktemp -d)\n'
+            f"tar -xzf {path[len(p.folder) + 1 :]} "
             '-C "$work"\nfind "$work" -type f | while read -r file; do\n'
             f'  name=$(basename "$file")\n  kind={kind}\n  mkdir -p "sorted/$kind"\n'
             '  cp "$file" "sorted/$kind/$name"\ndone\nrm -rf "$work"\n'
@@ -209,7 +210,8 @@ class SortArchive(Kit[Params]):
         program = (
             "import sys, zipfile\n"
             f"with zipfile.ZipFile('{zipped}', 'w', zipfile.ZIP_DEFLATED) as z:\n"
-            f"    for name in sys.argv[1:]:\n        z.write('{p.folder}/sorted/{p.kind}/' + name, {inside})\n"
+            "    for name in sys.argv[1:]:\n"
+            f"        z.write('{p.folder}/sorted/{p.kind}/' + name, {inside})\n"
         )
         (made,) = yield sh(f"python3 - {' '.join(names)} <<'EOF'\n{program}EOF")
         if made.failed:

@@ -131,8 +131,8 @@ class QueryDatabase(Kit[Params]):
             SubGoal(
                 id="orphans",
                 request=f"set the status to `orphaned` for every order in {base} whose customer no "
-                "longer exists, whatever its status was, change nothing else there, and tell me what "
-                "those orders are worth altogether",
+                "longer exists, whatever its status was, change nothing else there, and tell me "
+                "what those orders are worth altogether",
                 label="the orphaned orders",
                 facts=(Fact("base", base), Fact("status", "orphaned")),
                 artifacts=(base,),
@@ -240,7 +240,8 @@ class QueryDatabase(Kit[Params]):
         gone = "customer_id not in (select id from customers)"
         (worth,) = yield sh(_ask(p, f"select sum(cents) / 100.0 from orders where {gone}"))
         (done,) = yield sh(_ask(p, f"delete from orders where {gone}"))
-        return f"The orders of customers who are gone, worth {worth.text.strip()}, are out.{done.text[:0]}"
+        state = "still there" if done.failed else "out"
+        return f"The orders of customers who are gone, worth {worth.text.strip()}, are {state}."
 
 
 def _ask(p: Params, query: str) -> str:

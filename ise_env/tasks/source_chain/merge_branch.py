@@ -126,7 +126,7 @@ class MergeBranch(Kit[Params]):
         return Params(
             folder=one(rng, self.folders),
             content=content_seed(rng),
-            branch=f"feature/{d.word('services')}-{d.pick(('rewrite', 'limits', 'export', 'audit'))}",
+            branch=f"feature/{d.word('services')}-{d.pick(('rewrite', 'limits', 'export'))}",
             conflicts={"simple": 1, "medium": 2, "complex": 4}[complexity],
             brings={"simple": 2, "medium": 3, "complex": 5}[complexity],
         )
@@ -153,8 +153,8 @@ class MergeBranch(Kit[Params]):
             SubGoal(
                 id="tidy",
                 request=f"list the subjects of the commits that {p.branch} brought, oldest first, "
-                f"as `- ` bullets in a new file {p.folder}/MERGED.md, commit that file on main, and "
-                f"delete the branch {p.branch}",
+                f"as `- ` bullets in a new file {p.folder}/MERGED.md, commit that file on main, "
+                f"and delete the branch {p.branch}",
                 label=f"the list of what {p.branch} brought",
                 facts=(branch, Fact("list", f"{p.folder}/MERGED.md")),
                 artifacts=(f"{p.folder}/MERGED.md",),
@@ -220,10 +220,13 @@ class MergeBranch(Kit[Params]):
         )
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
-        """One side wins everywhere."""
-        return (
-            WrongSolution("ours wins", in_turn(self._merge(p, lambda a, b: a), self._tidy(p))),
-            WrongSolution("theirs wins", in_turn(self._merge(p, lambda a, b: b), self._tidy(p))),
+        """The lower number; or, with more than one conflict, one side everywhere."""
+        rules: dict[str, Choice] = {"the lower number kept": lower}
+        if p.conflicts > 1:
+            rules |= {"ours wins": lambda a, b: a, "theirs wins": lambda a, b: b}
+        return tuple(
+            WrongSolution(name, in_turn(self._merge(p, rule), self._tidy(p)))
+            for name, rule in rules.items()
         )
 
     def _merge(self, p: Params, choose: Choice) -> Solution:
@@ -268,9 +271,15 @@ class MergeBranch(Kit[Params]):
             **here,
         )
         (left,) = yield sh("git branch --list | cat", **here)
-        return f"{len(subjects)} commits listed. {done.text.strip()} Branches left: {left.text.strip()}"
+        branches = left.text.strip()
+        return f"{len(subjects)} commits listed. {done.text.strip()} Branches left: {branches}"
 
 
 def higher(ours: str, theirs: str) -> str:
     """The side with the higher number."""
     return max(ours, theirs, key=lambda side: int(found(r"(\d+)", side, "0")))
+
+
+def lower(ours: str, theirs: str) -> str:
+    """The side with the lower number."""
+    return theirs if higher(ours, theirs) == ours else ours

@@ -107,9 +107,9 @@ class ReleaseNotes(Kit[Params]):
             SubGoal(
                 id="notes",
                 request=f"put a section `## {p.next}` above the one of {p.last} in {path} with the "
-                f"headings `### Added` for the feat: commits since the tag {p.last} and `### Fixed` "
-                "for the fix: commits, each a `- ` bullet with the subject without its prefix, "
-                f"newest first, and commit it on main as `chore: release {p.next}`",
+                f"headings `### Added` for the feat: commits since the tag {p.last} and `### "
+                "Fixed` for the fix: commits, each a `- ` bullet with the subject without its "
+                f"prefix, newest first, and commit it on main as `chore: release {p.next}`",
                 label=f"the notes of {p.next}",
                 facts=(Fact("changelog", path), last, following),
                 artifacts=(path,),

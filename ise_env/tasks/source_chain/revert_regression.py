@@ -162,8 +162,8 @@ class RevertRegression(Kit[Params]):
             ),
             SubGoal(
                 id="revert",
-                request=f"revert that commit on main with git revert so that `{check}` passes again "
-                f"in {p.folder}, and keep everything that came after it",
+                request=f"revert that commit on main with git revert so that `{check}` passes "
+                f"again in {p.folder}, and keep everything that came after it",
                 label="the revert",
                 facts=(Fact("check", check), Fact("repository", p.folder)),
                 artifacts=(f"{p.folder}/quoting.py",),
@@ -248,7 +248,7 @@ class RevertRegression(Kit[Params]):
         (script,) = yield read(f"{p.folder}/selfcheck.py")
         run = "python3 selfcheck.py" if "sys.exit" in script.text else "false"
         (found_by,) = yield sh(
-            f"git bisect start -q HEAD v1.0 && git bisect run {run}; git bisect reset -q", **here
+            f"git bisect start HEAD v1.0 && git bisect run {run}; git bisect reset", **here
         )
         commit = found(r"([0-9a-f]{40}) is the first bad commit", found_by.text)
         (shown,) = yield sh(f"git show -s --format='%h by %an: %s' {commit}", **here)
@@ -260,8 +260,7 @@ class RevertRegression(Kit[Params]):
     def _revert(self, p: Params) -> Solution:
         here = {"workdir": p.folder}
         (broken,) = yield sh(
-            "git bisect start -q HEAD v1.0 && git bisect run python3 selfcheck.py; "
-            "git bisect reset -q",
+            "git bisect start HEAD v1.0 && git bisect run python3 selfcheck.py; git bisect reset",
             **here,
         )
         commit = found(r"([0-9a-f]{40}) is the first bad commit", broken.text)

@@ -111,8 +111,8 @@ class AnalyseLog(Kit[Params]):
                 id="worst",
                 request=f"go through {old} and {new}, find the service with the most log lines of "
                 f"level ERROR on {p.day}, and write {report} as a JSON object with the keys "
-                "service, errors (how many such lines it has on that day) and first_error (the timestamp of "
-                "the first of them)",
+                "service, errors (how many such lines it has on that day) and first_error (the "
+                "timestamp of the first of them)",
                 label="the error report",
                 facts=(Fact("old", old), Fact("new", new), day, Fact("report", report)),
                 artifacts=(report,),
@@ -221,4 +221,4 @@ class AnalyseLog(Kit[Params]):
         ever = Counter(re.findall(r"^20\S+ ERROR (\S+)", text, re.MULTILINE))
         leaders = Counter(today).most_common(2)
         clear = len(leaders) > 1 and leaders[0][1] > leaders[1][1]
-        return clear and ever[w.service] > w.errors and w.requests > 1
+        return clear and ever[w.service] > w.errors and w.errors > w.requests > 4

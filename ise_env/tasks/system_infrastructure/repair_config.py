@@ -189,8 +189,8 @@ class RepairConfig(Kit[Params]):
             ),
             SubGoal(
                 id="start",
-                request=f"start the service with `sh {p.folder}/start.sh` and tell me the token that "
-                f"it reports; {guide} says what to do if something is in the way",
+                request=f"start the service with `sh {p.folder}/start.sh` and tell me the token "
+                f"that it reports; {guide} says what to do if something is in the way",
                 label=f"the start of {p.service}",
                 facts=(Fact("script", f"{p.folder}/start.sh"),),
                 artifacts=(f"{p.folder}/run/started.txt",),

@@ -135,8 +135,8 @@ class CleanRecords(Kit[Params]):
         return (
             SubGoal(
                 id="clean",
-                request=f"clean {raw} into {clean}, one JSON object a line and sorted by id, with id "
-                "as an integer, title without blanks around it, price as a number and seen as "
+                request=f"clean {raw} into {clean}, one JSON object a line and sorted by id, with "
+                "id as an integer, title without blanks around it, price as a number and seen as "
                 "YYYY-MM-DD instead of DD/MM/YYYY; where an id comes up more than once only its "
                 f"last line counts, and lines that are no valid JSON go to {rejected} as they are",
                 label="the clean records",
@@ -147,8 +147,8 @@ class CleanRecords(Kit[Params]):
             ),
             SubGoal(
                 id="note",
-                request=f"tell me the highest price in {clean} and add a line to the end of {source} "
-                "that reads `Records: ` and how many there are in the clean file",
+                request=f"tell me the highest price in {clean} and add a line to the end of "
+                f"{source} that reads `Records: ` and how many there are in the clean file",
                 label="the note about the clean file",
                 facts=(Fact("clean", clean), Fact("source", source)),
                 artifacts=(source,),

@@ -229,7 +229,7 @@ class TableFromPages(Kit[Params]):
         program = PARSER % {"price": price}
         program = program.replace("page-*.html", pages)
         if cut:
-            program = program.replace('row["price"])', 'row["price"].split(",")[-1])')
+            program = program.replace('in row["price"] ', 'in row["price"].split(",")[-1] ')
         (saved,) = yield write(f"{p.folder}/extract.py", program)
         if saved.failed:
             return f"The parser could not be written: {saved.text}"
@@ -256,7 +256,8 @@ class TableFromPages(Kit[Params]):
         if saved.failed:
             return f"{path} could not be written: {saved.text}"
         (check,) = yield sh(
-            "awk -F, 'NR > 1 && $NF > 0 { s += $(NF - 1); n++ } END { print s / n, n }' catalog.csv",
+            "awk -F, 'NR > 1 && $NF > 0 { s += $(NF - 1); n++ } END { print s / n, n }' "
+            "catalog.csv",
             workdir=p.folder,
         )
         (shown,) = yield sh(f"python3 -m json.tool {path}")

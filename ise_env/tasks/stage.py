@@ -1,0 +1,126 @@
+"""A kit in a live workspace of its own: seeded, played through the real tools, judged.
+
+What the environment does for whole intents, reduced to one kit: no user, no budgets. Kits are
+admitted on it, and their authors try them on it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from ise_env.errors import ConfigError, VerifierError, WorkspaceError, blame
+from ise_env.rewards.checks import ANY_CHECK
+from ise_env.rewards.spec import Verdict
+from ise_env.rewards.verifier import Evidence, verify
+from ise_env.tasks.kit import Kit, KitParams, Solution, ToolCall, ToolReply
+from ise_env.tools import registry as tools
+from ise_env.tools.base import Outcome, ToolContext
+from ise_env.tools.dispatch import dispatch
+from ise_env.workspaces.protocol import Backend, Completed
+
+PINNED = {
+    "GIT_AUTHOR_DATE": "2026-01-01T09:00:00Z",
+    "GIT_COMMITTER_DATE": "2026-01-01T09:00:00Z",
+}
+
+
+class Stage(AbstractContextManager["Stage"]):
+    """One kit, set up.
+
+    Args:
+        kit: The kit.
+        params: Drawn by it.
+        backend: Makes the workspace.
+
+    Attributes:
+        said: Closing words of what was played, as the user would read them.
+        outcomes: Of every tool call, in order.
+    """
+
+    def __init__(self, kit: Kit[Any], params: KitParams, backend: Backend) -> None:
+        self.kit, self.params = kit, params
+        self.said: list[str] = []
+        self.outcomes: list[tuple[ToolCall, Outcome]] = []
+        self.workspace = backend.create(owner=f"admission of {kit.name}")
+        try:
+            self._seed()
+        except BaseException:
+            self.workspace.close()
+            raise
+        self._tools = tools.resolve(None)
+        self._context = ToolContext(self.workspace, np.random.default_rng(0))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Release the workspace."""
+        self.workspace.close()
+
+    def play(self, solution: Solution) -> str:
+        """Run a solution through the tools; returns, and remembers, its closing words."""
+        replies: list[ToolReply] | None = None
+        try:
+            while True:
+                asked = next(solution) if replies is None else solution.send(replies)
+                replies = self._call([asked] if isinstance(asked, ToolCall) else asked)
+        except StopIteration as end:
+            self.said.append(str(end.value))
+            return self.said[-1]
+
+    def shell(self, script: str) -> Completed:
+        """Run a script as the agent would, for tricks; no words are said."""
+        with blame(WorkspaceError, "running a trick"):
+            done = self.workspace.run(script, timeout_s=30)
+        if not isinstance(done, Completed):
+            raise WorkspaceError("a script went on in the background")
+        return done
+
+    def verdicts(self) -> tuple[Verdict, Verdict]:
+        """Freeze, and judge twice: the second time with checks that went through JSON."""
+        checks = self.kit.checks(self.params)
+        again = [ANY_CHECK.validate_json(check.model_dump_json()) for check in checks]
+        with blame(VerifierError, "freezing the workspace"):
+            frozen = self.workspace.freeze()
+        first = verify(checks, Evidence(frozen, tuple(self.said)))
+        return first, verify(again, Evidence(frozen, tuple(self.said)))
+
+    def _seed(self) -> None:
+        seed = self.kit.seed(self.params)
+        outside = [f.path for f in seed.files if not f.path.startswith(f"{self.params.folder}/")]
+        if outside:
+            raise ConfigError(f"{self.kit.name}: {outside[0]} lies outside {self.params.folder}/")
+        self.workspace.populate(seed.files)
+        for script in seed.setup:
+            done = self.workspace.run(script, env=PINNED, timeout_s=60)
+            if not isinstance(done, Completed) or done.exit_code != 0:
+                said = getattr(done, "output", b"").decode("utf-8", "replace")
+                raise WorkspaceError(f"{self.kit.name}: its setup failed: {said.strip()[-400:]}")
+        self.workspace.checkpoint()
+
+    def _call(self, calls: Sequence[ToolCall]) -> list[ToolReply]:
+        message = {
+            "role": "assistant",
+            "tool_calls": [
+                {
+                    "id": f"call_{len(self.outcomes)}_{number}",
+                    "type": "function",
+                    "function": {
+                        "name": call.tool,
+                        "arguments": json.dumps(dict(call.arguments)),
+                    },
+                }
+                for number, call in enumerate(calls)
+            ],
+        }
+        answered = list(dispatch(message, self._tools, self._context))
+        self.outcomes += [(c, a.outcome) for c, a in zip(calls, answered, strict=True)]
+        return [ToolReply(str(answer.message["content"])) for answer in answered]
