@@ -1,0 +1,75 @@
+"""What a user's words ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from ise_env.agents import matching
+from ise_env.tasks.kit import Fact, SubGoal
+
+COMPARE = SubGoal(
+    id="t1.compare",
+    request="compare book.csv with bank.csv and write the differences to out/report.csv",
+    label="the reconciliation",
+    facts=(Fact("a", "book.csv"), Fact("b", "bank.csv"), Fact("c", "out/report.csv")),
+    artifacts=("out/report.csv",),
+)
+SUM = SubGoal(
+    id="t1.sum",
+    request="add up the differences in out/report.csv",
+    label="the net difference",
+    facts=(Fact("c", "out/report.csv"),),
+    artifacts=("notes.md",),
+)
+PORT = SubGoal(
+    id="t2.port", request="set the port to 80", label="the port", facts=(Fact("p", "80"),)
+)
+GOALS = [COMPARE, SUM, PORT]
+
+
+@pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("Please compare book.csv with bank.csv and write the differences to out/report.csv.",
+         [COMPARE]),
+        ("Hi! Take bank.csv and book.csv; out/report.csv is where the result goes.", [COMPARE]),
+        ("And now: Add up the  differences in out/report.csv, please.", [SUM]),
+        ("Could you sum out/report.csv?", [SUM]),
+        ("With book.csv, bank.csv and out/report.csv: I need the net difference, too.",
+         [COMPARE, SUM]),
+        ("Set the port to 80.", [PORT]),
+        ("Is 8080 free?", []),
+        ("I saw my-book.csv, bank.csv.bak and out/report.csv2.", []),
+        ("Thank you.", []),
+        ("", []),
+    ],
+)  # fmt: skip
+def test_asked_for(text: str, asked: list[SubGoal]) -> None:
+    assert matching.asked_for(text, GOALS) == asked
+
+
+@pytest.mark.parametrize(
+    ("text", "about"),
+    [
+        ("I cannot find out/report.csv.", True),
+        ("The reconciliation looks odd.", True),
+        ("What about the port?", False),
+    ],
+)
+def test_mentions(text: str, about: bool) -> None:
+    assert matching.mentions(text, COMPARE) == about
+
+
+@pytest.mark.parametrize(
+    ("text", "asks"),
+    [
+        ("Could you verify that?", True),
+        ("Please double-check the result.", True),
+        ("Are you sure?", True),
+        ("Look it over once more.", True),
+        ("Thank you, go on.", False),
+        ("Put it on the checklist.", False),
+    ],
+)
+def test_asks_to_verify(text: str, asks: bool) -> None:
+    assert matching.asks_to_verify(text) == asks
