@@ -155,10 +155,7 @@ class Episode:
         error: BaseException | None,
     ) -> Trajectory:
         """Assemble the record; what is not known is null, never made up."""
-        recoveries = label_recoveries(self.calls)
-        healed = {r.failed: r.recovered for r in recoveries}
-        for call in self.calls:
-            call.outcome.recovered_by = healed.get(call.call_id)
+        recoveries = label_recoveries(self.calls)  # marks the outcomes in `notes`, too
         failure = _error_record(error) if error else None
         verdict = None if failure else self.verdict
         ended = self.termination or Termination(

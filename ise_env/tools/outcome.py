@@ -54,10 +54,13 @@ class CallRecord(NamedTuple):
 def label_recoveries(
     calls: Iterable[CallRecord | tuple[int, str, str, Mapping[str, Any] | None, Outcome]],
 ) -> list[Recovery]:
-    """Find the call that made each failure good.
+    """Find the call that made each failure good, and note it in the failure's outcome.
+
+    Outcomes are marked here, not by whoever gets the list, because ids may come again in a
+    later message: an id alone does not say which call is meant.
 
     Args:
-        calls: All tool calls of one episode, in order.
+        calls: All tool calls of one episode, in order; `recovered_by` of every outcome is set.
 
     Returns:
         One entry for each failure that was recovered from, in order of the failures.
@@ -65,21 +68,30 @@ def label_recoveries(
     records = [CallRecord(*call) for call in calls]
     found: list[Recovery] = []
     for position, failed in enumerate(records):
-        if failed.outcome.status not in FAILED:
-            continue
-        for later in range(position + 1, len(records)):
-            call = records[later]
-            if call.step > failed.step and _succeeded(call) and _same_target(failed, call):
-                found.append(
-                    Recovery(
-                        failed=failed.call_id,
-                        recovered=call.call_id,
-                        calls_between=later - position - 1,
-                        tool=failed.tool,
-                    )
+        later = _recovery(records, position)
+        failed.outcome.recovered_by = None if later is None else records[later].call_id
+        if later is not None:
+            found.append(
+                Recovery(
+                    failed=failed.call_id,
+                    recovered=records[later].call_id,
+                    calls_between=later - position - 1,
+                    tool=failed.tool,
                 )
-                break
+            )
     return found
+
+
+def _recovery(records: Sequence[CallRecord], position: int) -> int | None:
+    """Return where the call is that made a failed one good."""
+    failed = records[position]
+    if failed.outcome.status not in FAILED:
+        return None
+    for later in range(position + 1, len(records)):
+        call = records[later]
+        if call.step > failed.step and _succeeded(call) and _same_target(failed, call):
+            return later
+    return None
 
 
 def _succeeded(call: CallRecord) -> bool:

@@ -162,3 +162,16 @@ def test_plain_tuples_will_do():
         [(0, "a", "exec", {"command": "make"}, bad), (1, "b", "exec", {"command": "make"}, ok)]
     )
     assert [(r.failed, r.recovered, r.tool) for r in found] == [("a", "b", "exec")]
+
+
+def test_outcomes_are_marked_also_where_ids_come_again():
+    failed, other = Outcome(status="nonzero_exit"), Outcome(status="ok", exit_code=0)
+    good = Outcome(status="ok", exit_code=0, recovered_by="stale")
+    label_recoveries(
+        [
+            (0, "0", "exec", {"command": "make"}, failed),
+            (1, "0", "exec", {"command": "ls"}, other),
+            (2, "0", "exec", {"command": "make"}, good),
+        ]
+    )
+    assert [each.recovered_by for each in (failed, other, good)] == ["0", None, None]
