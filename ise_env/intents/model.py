@@ -44,6 +44,9 @@ class Task(BaseModel):
     kit: str | None = Field(default=None, description="`<domain>/<kit>`; None: nothing checked.")
     version: int | None = Field(default=None, description="Of the kit that drew `params`.")
     params: dict[str, JsonValue] = Field(default_factory=dict)
+    steps: int | None = Field(
+        default=None, ge=1, description="How many of the kit's sub-goals are asked for, the first."
+    )
 
     @model_validator(mode="after")
     def _kit_has_version(self) -> Task:

@@ -98,7 +98,7 @@ def sample(
     tuples.require(n)
     wording = realiser or TemplateRealiser(pools.styles)
     return (
-        _real(drawn, available, seed, wording)
+        _real(drawn, available, seed, wording, pools.tiers[drawn.complexity])
         for drawn in islice(tuples, n)
         if drawn.index % parts == part
     )
@@ -274,32 +274,36 @@ def _available(
     return found
 
 
-def _real(drawn: IntentTuple, kits: Mapping[str, Kit[Any]], seed: int, wording: Wording) -> Intent:
+def _real(
+    drawn: IntentTuple, kits: Mapping[str, Kit[Any]], seed: int, wording: Wording, tier: Tier
+) -> Intent:
     """Draw the parameters of a tuple's kits and put it into words."""
     own_seed = int.from_bytes(
         hashlib.blake2b(f"{seed} {drawn.index}".encode(), digest_size=6).digest(), "big"
     )
     persona = drawn.persona.persona()
     folders: list[str] = []
-    tasks: list[Task] = []
-    parts = []
-    for number, name in enumerate(drawn.kits, 1):
-        kit = kits[name]
-        rng = np.random.default_rng((own_seed, number))
-        params = _draw_apart(kit, rng, drawn, folders)
-        tasks.append(
-            Task(
-                id=f"t{number}",
-                domain=_domain(name),
-                title=kit.title,
-                description=kit.description,
-                kit=name,
-                version=kit.version,
-                params=params.model_dump(mode="json"),
-            )
+    params = [
+        _draw_apart(kits[name], np.random.default_rng((own_seed, number)), drawn, folders)
+        for number, name in enumerate(drawn.kits, 1)
+    ]
+    goals = [kits[name].subgoals(own) for name, own in zip(drawn.kits, params, strict=True)]
+    steps = _steps([len(own) for own in goals], tier, np.random.default_rng((own_seed, 0)))
+    tasks = [
+        Task(
+            id=f"t{number}",
+            domain=_domain(name),
+            title=kits[name].title,
+            description=kits[name].description,
+            kit=name,
+            version=kits[name].version,
+            params=own.model_dump(mode="json"),
+            steps=asked,
         )
-        parts.append((name, kit.subgoals(params)))
-    draft = Draft(drawn.persona, drawn.complexity, tuple(parts), own_seed)
+        for number, (name, own, asked) in enumerate(zip(drawn.kits, params, steps, strict=True), 1)
+    ]
+    parts = [(name, own[:asked]) for name, own, asked in zip(drawn.kits, goals, steps, strict=True)]
+    draft = Draft(persona, drawn.persona.family, drawn.complexity, tuple(parts), own_seed)
     utterance = wording.realise(draft)
     identity = hashlib.sha256(f"{seed} {drawn.index} {utterance}".encode()).hexdigest()
     return Intent(
@@ -313,6 +317,15 @@ def _real(drawn: IntentTuple, kits: Mapping[str, Kit[Any]], seed: int, wording: 
         source="sampled",
         seed=own_seed,
     )
+
+
+def _steps(available: Sequence[int], tier: Tier, rng: np.random.Generator) -> list[int]:
+    """How many sub-goals of each task are asked for: one, and some further ones by tier."""
+    weights = np.array(list(tier.further_steps.values()), dtype=float)
+    further = int(rng.choice(list(tier.further_steps), p=weights / weights.sum()))
+    open_steps = [task for task, count in enumerate(available) for _ in range(count - 1)]
+    chosen = rng.permutation(open_steps)[:further]
+    return [1 + int((chosen == task).sum()) for task in range(len(available))]
 
 
 def _draw_apart(

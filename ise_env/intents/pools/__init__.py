@@ -112,12 +112,15 @@ class Tier(_Line):
         weight: Prior, relative to the other tiers.
         domains: Weight of each number of domains.
         tasks: Weight of each number of tasks.
+        further_steps: Weight of each number of sub-goals beyond the first one of each task, as
+            far as the drawn kits have any.
     """
 
     name: Complexity
     weight: Weight
     domains: dict[Annotated[int, Field(ge=1)], Weight] = Field(min_length=1)
     tasks: dict[Annotated[int, Field(ge=1)], Weight] = Field(min_length=1)
+    further_steps: dict[Annotated[int, Field(ge=0)], Weight] = Field(min_length=1)
 
 
 class Exclusive(_Line):
@@ -228,6 +231,10 @@ def _load(directory: Path | None) -> Pools:
         "tiers": [tier.weight for tier in tiers.values()],
         **{f"tiers ({t.name}: domains)": list(t.domains.values()) for t in tiers.values()},
         **{f"tiers ({t.name}: tasks)": list(t.tasks.values()) for t in tiers.values()},
+        **{
+            f"tiers ({t.name}: further_steps)": list(t.further_steps.values())
+            for t in tiers.values()
+        },
     }.items():
         if not any(weights):
             raise ConfigError(f"pool {name}: every weight is 0; nothing could be drawn")

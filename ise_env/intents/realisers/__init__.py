@@ -11,8 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
-from ise_env.intents.model import Complexity, Realiser
-from ise_env.intents.pools import PersonaEntry
+from ise_env.intents.model import Complexity, Persona, Realiser
 from ise_env.tasks.kit import SubGoal
 
 
@@ -22,12 +21,14 @@ class Draft:
 
     Attributes:
         persona: Who speaks.
+        family: The persona's line of work as the pools name it; empty where it is not known.
         complexity: Longer texts for harder tiers.
         tasks: Kit name and sub-goals of each task, in the order in which they are asked for.
         seed: Same draft and seed, same words.
     """
 
-    persona: PersonaEntry
+    persona: Persona
+    family: str
     complexity: Complexity
     tasks: tuple[tuple[str, tuple[SubGoal, ...]], ...]
     seed: int

@@ -9,8 +9,8 @@ from functools import lru_cache
 from importlib import resources
 
 from ise_env.errors import ConfigError
-from ise_env.intents.model import Realiser
-from ise_env.intents.pools import PersonaEntry, Style
+from ise_env.intents.model import Persona, Realiser
+from ise_env.intents.pools import Style
 from ise_env.intents.realisers import Draft, missing_facts
 from ise_env.intents.realisers.grammar import Grammar
 from ise_env.tasks.kit import SubGoal
@@ -118,7 +118,7 @@ def _english() -> Grammar:
     return Grammar.load(resources.files("ise_env.intents.realisers").joinpath("english.toml"))
 
 
-def _slots(persona: PersonaEntry, count: int) -> dict[str, str]:
+def _slots(persona: Persona, count: int) -> dict[str, str]:
     return {
         "name": persona.name.split()[0],
         "role": with_article(persona.role),

@@ -1,0 +1,200 @@
+"""Embedders: texts become unit vectors.
+
+Vendi scores and similarity thresholds only mean something beside the name of the embedder:
+two embedders put the same texts on different scales.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from ise_env.errors import ConfigError
+from ise_env.llm.endpoint import Endpoint
+
+Vectors = npt.NDArray[np.float32]
+"""Shape (n, dimensions), one unit row for each text."""
+
+DEFAULT = "all-mpnet-base-v2"
+"""The model of the published figures."""
+
+_WORD = re.compile(r"\w+")
+
+
+class Embedder(Protocol):
+    """Turns texts into unit vectors."""
+
+    name: str
+    """Goes into every report."""
+    comparable: bool
+    """Whether figures may be set beside those that others get with a model of this name."""
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit row for each text.
+
+        Raises:
+            ConfigError: A vector has NaN, or the wrong size.
+        """
+        ...
+
+
+def make_embedder(spec: str) -> Embedder:
+    """Make an embedder from its name.
+
+    Args:
+        spec: `hashing` or `hashing:512`; `openai:MODEL@URL`; else the name of a
+            sentence-transformers model or the path of one.
+
+    Raises:
+        ConfigError: The model cannot be loaded, and what to do.
+    """
+    kind, _, rest = spec.partition(":")
+    if kind == "hashing":
+        if rest and not rest.isdigit():
+            raise ConfigError(f"embedder {spec!r}: expected hashing:DIMENSIONS")
+        return HashingEmbedder(int(rest or 512))
+    if kind == "openai":
+        return EndpointEmbedder(Endpoint.parse(rest))
+    return SentenceTransformerEmbedder(spec)
+
+
+class SentenceTransformerEmbedder:
+    """A model of the sentence-transformers library (extra `embeddings`).
+
+    Args:
+        model: Name on the hub, or a directory.
+        batch: Texts encoded at once.
+    """
+
+    comparable = True
+
+    def __init__(self, model: str = DEFAULT, batch: int = 64) -> None:
+        try:
+            from sentence_transformers import (  # type: ignore[import-not-found,unused-ignore]
+                SentenceTransformer,
+            )
+        except ImportError as error:
+            raise ConfigError(
+                "embedder: sentence-transformers is not installed; pip install "
+                "'ise-env[embeddings]', or use the embedder `hashing`"
+            ) from error
+        # A directory's own name says little (`model/0.1.0`), and its path is the machine's.
+        self.name = Path(model).name if Path(model).is_dir() else model
+        self._batch = batch
+        try:
+            self._model = SentenceTransformer(model)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+            raise ConfigError(
+                f"embedder {model!r}: cannot be loaded ({type(error).__name__}: {reason[:160]}); "
+                "give the path of a model directory, or use the embedder `hashing`"
+            ) from error
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Encode in batches; long texts are cut at the model's own limit."""
+        vectors = self._model.encode(
+            list(texts),
+            batch_size=self._batch,
+            normalize_embeddings=True,
+            convert_to_numpy=True,
+            show_progress_bar=False,
+        )
+        return checked(np.asarray(vectors), len(texts), self.name)
+
+
+class EndpointEmbedder:
+    """An OpenAI-compatible embeddings endpoint.
+
+    Args:
+        endpoint: Model and address.
+        batch: Texts in a request.
+    """
+
+    comparable = True
+
+    def __init__(self, endpoint: Endpoint, batch: int = 128) -> None:
+        self.name = endpoint.model
+        self._endpoint = endpoint
+        self._batch = batch
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Send the texts in batches."""
+        from ise_env.llm.embeddings import embed
+
+        rows: list[list[float]] = []
+        for start in range(0, len(texts), self._batch):
+            rows += embed(self._endpoint, texts[start : start + self._batch])
+        if len({len(row) for row in rows}) > 1:
+            raise ConfigError(f"embedder {self.name}: embeddings of different sizes came back")
+        return checked(np.array(rows, dtype=np.float32), len(texts), self.name)
+
+
+class HashingEmbedder:
+    """Signed hashes of words and word pairs: no model, deterministic, lexical only.
+
+    Good for finding near-duplicates and for tests; its scores compare with nothing but itself.
+
+    Args:
+        dimensions: Length of the vectors.
+    """
+
+    comparable = False
+
+    def __init__(self, dimensions: int = 512) -> None:
+        if dimensions < 2:
+            raise ConfigError(f"embedder hashing: needs 2 dimensions or more, got {dimensions}")
+        self.name = f"hashing-{dimensions}"
+        self._dimensions = dimensions
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Count signed hashes, then normalise."""
+        vectors = np.zeros((len(texts), self._dimensions), dtype=np.float32)
+        for row, text in zip(vectors, texts, strict=True):
+            hashes = np.fromiter(_features(text), dtype=np.uint32)
+            signs = np.where(hashes & 1, 1.0, -1.0).astype(np.float32)
+            np.add.at(row, (hashes >> 1) % self._dimensions, signs)
+            if not row.any():
+                row[0] = 1.0
+        return checked(vectors, len(texts), self.name)
+
+
+def checked(vectors: npt.NDArray[np.floating], count: int, name: str) -> Vectors:
+    """Return unit float32 rows.
+
+    Args:
+        vectors: What an embedder or a file gave.
+        count: How many rows are expected.
+        name: Where they come from, for messages.
+
+    Raises:
+        ConfigError: Another shape, NaN or infinity, or a row of zeros.
+    """
+    if vectors.ndim != 2 or vectors.shape[0] != count or vectors.shape[1] == 0:
+        raise ConfigError(
+            f"embeddings of {name}: expected {count} rows of equal length, got shape "
+            f"{vectors.shape}; embed the same intents again"
+        )
+    lengths = np.linalg.norm(vectors, axis=1)
+    for what, wrong in (
+        ("has NaN or infinite values", ~np.isfinite(lengths)),
+        ("is all zeros", lengths == 0),
+    ):
+        if wrong.any():
+            raise ConfigError(f"embeddings of {name}: row {int(np.argmax(wrong)) + 1} {what}")
+    unit: Vectors = (vectors / lengths[:, None]).astype(np.float32)
+    return unit
+
+
+def _features(text: str) -> Iterator[int]:
+    words = _WORD.findall(text.lower())
+    for word in words:
+        yield zlib.crc32(word.encode())
+    for first, second in itertools.pairwise(words):
+        yield zlib.crc32(f"{first} {second}".encode())
