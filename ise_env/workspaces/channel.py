@@ -8,6 +8,7 @@ is asked, and a process that does not answer is given up.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -211,10 +212,8 @@ class Channel:
         with self._state:
             self._closed = self._closed or why
             self._state.notify_all()
-        try:
+        with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            pass
         # Closing it under another thread's poll would free the number for reuse; the shutdown
         # has woken that thread.
         with self._state:

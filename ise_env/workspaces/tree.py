@@ -151,7 +151,8 @@ class Tree:
             FileNotFoundError: A link or a `..` leads to what is not there.
             OSError: More than 40 links (ELOOP).
         """
-        left, done, links = _split(path)[::-1], [], 0
+        left, links = _split(path)[::-1], 0
+        done: list[str] = []
         while left:
             part = left.pop()
             if part == "..":

@@ -7,10 +7,16 @@ some ten milliseconds, which is why it lives on builtin modules alone.
 
 import posix
 import sys
-from _signal import SIG_DFL, SIGCHLD, SIGKILL, set_wakeup_fd, signal
+from _signal import (  # type: ignore[import-not-found] # `signal` takes five milliseconds
+    SIG_DFL,
+    SIGCHLD,
+    SIGKILL,
+    set_wakeup_fd,
+    signal,
+)
 from errno import EAGAIN, EBADF, EINVAL, EPIPE
 from fcntl import ioctl
-from resource import RLIMIT_NOFILE, RLIMIT_NPROC, setrlimit
+from resource import RLIMIT_CORE, RLIMIT_DATA, RLIMIT_NOFILE, RLIMIT_NPROC, setrlimit
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT, poll
 from time import monotonic
 
@@ -24,7 +30,14 @@ STDIN_QUEUE = 16 * 2**20
 ORPHANED_PIPES = 64
 KILL_AGAIN_S = 1.0
 
-Fields = dict[str, "object"]
+TYPE_CHECKING = False  # `typing` takes longer to import than all the rest
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    Fields = dict[str, Any]
+else:
+    Fields = dict
 
 
 class Executor:
@@ -53,7 +66,7 @@ class Executor:
         self._null = posix.open("/dev/null", posix.O_RDWR | posix.O_CLOEXEC)
         self._wakeup = self._watch_children()
         self._poller.register(control, POLLIN)
-        self._operations = {
+        self._operations: dict[str, Callable[[Fields], object]] = {
             "hello": self._hello,
             "ping": lambda fields: None,
             "run": self._run,
@@ -72,7 +85,7 @@ class Executor:
 
     def _watch_children(self) -> int:
         ours, theirs = posix.pipe2(posix.O_CLOEXEC | posix.O_NONBLOCK)
-        signal(SIGCHLD, lambda number, frame: None)
+        signal(SIGCHLD, _ignore)
         set_wakeup_fd(theirs, warn_on_full_buffer=False)
         self._poller.register(ours, POLLIN)
         return ours
@@ -149,10 +162,7 @@ class Executor:
             left = left[posix.write(self._control, left) :]
 
     def _drain_wakeup(self) -> None:
-        try:
-            posix.read(self._wakeup, 4096)
-        except BlockingIOError:
-            pass
+        posix.read(self._wakeup, 4096)
         while True:
             try:
                 pid, status = posix.waitpid(-1, posix.WNOHANG)
@@ -192,8 +202,11 @@ class Executor:
         self._kept = fields["output_bytes"]
         # The first process keeps some descriptors more than its children may open.
         setrlimit(RLIMIT_NOFILE, (fields["open_files"], fields["open_files"]))
+        setrlimit(RLIMIT_CORE, (0, 0))
         if fields["processes"]:
             setrlimit(RLIMIT_NPROC, (fields["processes"], fields["processes"]))
+        if fields["data_bytes"]:
+            setrlimit(RLIMIT_DATA, (fields["data_bytes"], fields["data_bytes"]))
         return {"python": sys.version.split()[0]}
 
     def _run(self, fields: Fields) -> "object":
@@ -222,7 +235,8 @@ class Executor:
     ) -> "tuple[Call, list[tuple[int, ...]], str | None, list[int]]":
         """Open what a command reads from and prints to."""
         call = Call(fields["id"], 0, 0, self._kept)
-        dup, opened = posix.POSIX_SPAWN_DUP2, []
+        dup = posix.POSIX_SPAWN_DUP2
+        opened: list[int] = []
         if fields["pty"]:
             master, slave = posix.openpty()
             terminal = posix.ttyname(slave)
@@ -235,7 +249,7 @@ class Executor:
         posix.set_blocking(ours, False)
         call.open_outputs[ours] = call.output
         opened.append(theirs)
-        actions = [(dup, theirs, 1)]
+        actions: list[tuple[int, ...]] = [(dup, theirs, 1)]
         if fields["apart"]:
             call.errors = Output(self._kept // 2, self._kept // 2)
             ours, theirs = posix.pipe2(posix.O_CLOEXEC)
@@ -449,6 +463,10 @@ def _not_started(name: str, error: OSError) -> Fields:
     return {"completed": result}
 
 
+def _ignore(number: int, frame: object) -> None:
+    """Let the signal only wake the loop."""
+
+
 def _protect() -> int:
     """Keep the agent's processes from looking into this one; return the OOM score's fd."""
     try:
@@ -459,7 +477,8 @@ def _protect() -> int:
     from _ctypes import call_function, dlopen, dlsym
 
     set_dumpable = 4
-    if call_function(dlsym(dlopen(None, 0), "prctl"), (set_dumpable, 0, 0, 0, 0)) != 0:
+    libc = dlopen(None, 0)  # type: ignore[arg-type] # None is this program itself
+    if call_function(dlsym(libc, "prctl"), (set_dumpable, 0, 0, 0, 0)) != 0:
         raise OSError(EBADF, "prctl(PR_SET_DUMPABLE) failed")
     return oom_fd
 
@@ -477,7 +496,7 @@ def main() -> None:
     posix.umask(0o022)
     try:
         Executor(control, oom_fd).serve()
-    except BaseException:  # whatever it is, the host reads it from our standard error
+    except BaseException:  # noqa: BLE001 - the host reads it from our standard error
         sys.excepthook(*sys.exc_info())
         posix._exit(1)
     posix._exit(0)

@@ -48,7 +48,8 @@ def read(path: str, max_bytes: int) -> bytes:
 
 def _read_up_to(fd: int, max_bytes: int, path: str) -> bytes:
     # Files of /proc say that they are empty, and a file may grow while it is read.
-    parts, left = [], max_bytes + 1
+    parts: list[bytes] = []
+    left = max_bytes + 1
     while left:
         data = posix.read(fd, min(left, 1 << 20))
         if not data:

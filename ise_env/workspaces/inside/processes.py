@@ -9,7 +9,7 @@ A process that lowers its tag names a call that does not exist yet, and is kille
 """
 
 import posix
-from _signal import SIGKILL, SIGPIPE, SIGSTOP, SIGXFSZ
+from _signal import SIGKILL, SIGPIPE, SIGSTOP, SIGXFSZ  # type: ignore[import-not-found]
 from errno import EACCES, ENOENT
 from resource import prlimit, setrlimit
 

@@ -18,7 +18,7 @@ Runs inside and outside: imports nothing that is slow to load.
 """
 
 from _struct import Struct  # `struct` itself is one more import
-from _struct import error as StructError
+from _struct import error as StructError  # type: ignore[attr-defined]
 
 MAX_FRAME = 96 * 2**20
 """Bytes; a longer frame is refused before it is read."""

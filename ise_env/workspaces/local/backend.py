@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-import socket
 import threading
 import weakref
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
+from ise_env.workspaces.local import cgroups
+from ise_env.workspaces.local import limits as limit_rules
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
+from ise_env.workspaces.local.spawner import CHECK, LIVE, ROOT
 from ise_env.workspaces.local.workspace import LocalWorkspace
-from ise_env.workspaces.protocol import Limits, Probe, Requirement, SeedFile, WorkspaceGone
+from ise_env.workspaces.protocol import Limits, Probe, Requirement, SeedFile
 
 SANDBOX_UID = 64_617
 """Host user of the sandboxes when root starts them: no account, nothing belongs to it."""
 
 _HELLO_S = 30.0
+
+
+@dataclass(frozen=True)
+class _Machine:
+    """What was found out and started once for this process."""
+
+    root: roots.Root
+    enforced: limit_rules.Enforced
+    spawner: SpawnerClient
 
 
 class LocalBackend:
@@ -30,8 +43,7 @@ class LocalBackend:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._spawner: SpawnerClient | None = None
-        self._root: roots.Root | None = None
+        self._machine: _Machine | None = None
         self._live: weakref.WeakSet[LocalWorkspace] = weakref.WeakSet()
 
     # --- starting -----------------------------------------------------------------------------
@@ -46,104 +58,74 @@ class LocalBackend:
     ) -> LocalWorkspace:
         """Start one workspace; see the protocol."""
         limits = limits or Limits()
-        workspace = self._start(limits, lower="", frozen=None, degraded=())
+        limit_rules.check(limits)
+        machine = self._ready()
+        degraded = machine.enforced.degraded(allow_degraded)
+        workspace = self._start(machine, limits, "", None, degraded)
         workspace.populate(template)
         return workspace
 
     def _start(
-        self, limits: Limits, lower: str, frozen: Sandbox | None, degraded: tuple[str, ...]
+        self,
+        machine: _Machine,
+        limits: Limits,
+        lower: str,
+        frozen: Sandbox | None,
+        degraded: tuple[str, ...],
     ) -> LocalWorkspace:
-        spawner = self._ready()
-        assert self._root is not None
-        null = os.open("/dev/null", os.O_RDONLY | os.O_CLOEXEC)
-        fds = [null] + ([frozen.mounts] if frozen is not None else [])
         request = {
-            "base": "/tmp/check" if frozen is not None else "/tmp/live",
-            "cgroups": 0,
+            "op": "start",
+            "base": CHECK if frozen is not None else LIVE,
             "disk_bytes": limits.disk_bytes,
             "frozen": frozen is not None,
             "inodes": limits.inodes,
             "lower": lower,
-            "seccomp": False,
             "tmp_bytes": limits.tmp_bytes,
         }
-        try:
-            sandbox = spawner.start(request, fds)
-        finally:
-            os.close(null)
-        try:
-            channel = self._greet(sandbox, limits)
-        except BaseException:
-            sandbox.kill()
-            sandbox.close()
-            raise
+        hello = {
+            "env": dict(machine.root.environment),
+            "output_bytes": limits.output_bytes,
+            "open_files": limits.open_files,
+            "processes": limit_rules.process_limit(machine.enforced, limits),
+            "data_bytes": limit_rules.data_limit(machine.enforced, limits),
+        }
+        with contextlib.ExitStack() as undo:
+            group = cgroups.make(machine.enforced.placement, limits)
+            undo.callback(group.remove)
+            sandbox = self._spawn(machine, request, group, frozen)
+            undo.callback(sandbox.close)
+            undo.callback(sandbox.kill)
+            sandbox.introduce(hello, _HELLO_S)
+            undo.pop_all()
         workspace = LocalWorkspace(
             sandbox,
-            channel,
-            lambda left: self._start(limits, "/tmp/live/tree/workspace", left, degraded),
-            lambda: None,
-            f"local:{self._root.digest}",
+            Channel(sandbox.control, lambda: _kill(sandbox)),
+            lambda left: self._start(machine, limits, f"{LIVE}/tree/workspace", left, degraded),
+            group,
+            f"local:{machine.root.digest}",
             degraded,
         )
         self._live.add(workspace)
         return workspace
 
-    def _greet(self, sandbox: Sandbox, limits: Limits) -> Channel:
-        """Say hello, and learn who answers."""
-        assert self._root is not None
-        sandbox.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        channel = Channel(sandbox.control, lambda: _kill(sandbox))
+    @staticmethod
+    def _spawn(
+        machine: _Machine, request: dict[str, Any], group: cgroups.Group, frozen: Sandbox | None
+    ) -> Sandbox:
+        fds = group.open()
         try:
-            channel.call(
-                "hello",
-                env=dict(self._root.environment),
-                output_bytes=limits.output_bytes,
-                open_files=limits.open_files,
-                processes=0,
-                within_s=_HELLO_S,
-            )
-        except WorkspaceGone as error:
-            complaint = sandbox.complaint() or "it ended without a word"
-            raise WorkspaceError(f"the workspace did not start: {complaint}") from error
-        return channel
+            inherited = [*fds, frozen.mounts] if frozen is not None else fds
+            groups = [str(path) for path in group.paths]
+            return machine.spawner.start({**request, "groups": groups}, inherited)
+        finally:
+            for fd in fds:
+                os.close(fd)
 
-    def _ready(self) -> SpawnerClient:
+    def _ready(self) -> _Machine:
         with self._lock:
-            if self._spawner is None or not self._spawner.alive:
-                state = roots.state_directory()
-                self._root = roots.host_root(state)
-                self._spawner = SpawnerClient(self._configuration(state))
-            return self._spawner
-
-    def _configuration(self, state: Any) -> dict[str, Any]:
-        assert self._root is not None
-        bwrap = shutil.which("bwrap")
-        if bwrap is None:
-            raise WorkspaceError("bubblewrap is not installed: apt-get install bubblewrap")
-        templates = state / "templates"
-        templates.mkdir(exist_ok=True)
-        arguments = ["--unshare-all", "--unshare-user", "--disable-userns", "--uid", "1000"]
-        arguments += ["--gid", "1000", "--hostname", roots.HOSTNAME, "--cap-drop", "ALL"]
-        arguments += ["--new-session", "--as-pid-1", "--ro-bind", "/tmp/root", "/"]
-        arguments += ["--dev", "/dev", "--proc", "/proc", "--chdir", "/"]
-        return {
-            "privileged": os.geteuid() == 0,
-            "uid": SANDBOX_UID,
-            "gid": SANDBOX_UID,
-            "binds": [list(pair) for pair in self._root.binds],
-            "templates": str(templates),
-            "bwrap": bwrap,
-            "arguments": arguments,
-            "program": [
-                self._root.python,
-                "-I",
-                "-S",
-                "-E",
-                "-X",
-                "utf8",
-                f"{roots.INSIDE}/boot.pyc",
-            ],
-        }
+            if self._machine is None or not self._machine.spawner.alive:
+                self._machine = _prepare()
+            return self._machine
 
     # --- requirements -------------------------------------------------------------------------
 
@@ -159,6 +141,42 @@ class LocalBackend:
     def reap(self, *, dry_run: bool = False) -> list[str]:
         """Remove what dead owners left behind."""
         return []
+
+
+def _prepare() -> _Machine:
+    """Make the root, find the limits, start the spawner."""
+    state = roots.state_directory()
+    root = roots.host_root(state)
+    enforced = limit_rules.find()
+    templates = state / "templates"
+    templates.mkdir(exist_ok=True)
+    config = {
+        "privileged": limit_rules.is_root(),
+        "uid": SANDBOX_UID,
+        "gid": SANDBOX_UID,
+        "binds": [list(pair) for pair in root.binds],
+        "templates": str(templates),
+        "bwrap": _bubblewrap(),
+        "arguments": _arguments(),
+        "program": [root.python, "-I", "-S", "-E", "-X", "utf8", f"{roots.INSIDE}/boot.pyc"],
+        "seccomp": enforced.seccomp,
+    }
+    return _Machine(root, enforced, SpawnerClient(config))
+
+
+def _bubblewrap() -> str:
+    found = shutil.which("bwrap")
+    if found is None:
+        raise WorkspaceError("bubblewrap is not installed: apt-get install bubblewrap")
+    return found
+
+
+def _arguments() -> list[str]:
+    return [
+        *("--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--as-pid-1"),
+        *("--uid", "1000", "--gid", "1000", "--hostname", roots.HOSTNAME, "--cap-drop", "ALL"),
+        *("--ro-bind", ROOT, "/", "--dev", "/dev", "--proc", "/proc", "--chdir", "/"),
+    ]
 
 
 def _kill(sandbox: Sandbox) -> None:

@@ -125,9 +125,9 @@ def _python() -> tuple[str, list[tuple[str, str]]]:
     """Find the interpreter for the inside: the distribution's, or else the one that runs us."""
     for name in ("python3", *(f"python3.{minor}" for minor in range(20, 9, -1))):
         path = os.path.realpath(f"/usr/bin/{name}")
-        if path.startswith("/usr/bin/python3.") and os.access(path, os.X_OK):
-            if int(path.rpartition(".")[2]) >= 10:
-                return path, []
+        minor = path.removeprefix("/usr/bin/python3.")
+        if minor.isdecimal() and int(minor) >= 10 and os.access(path, os.X_OK):
+            return path, []
     prefix = os.path.realpath(sys.base_prefix)
     version = f"python3.{sys.version_info.minor}"
     binds = [(f"{prefix}/{part}", f"/opt/python/{part}") for part in ("bin", "lib")]

@@ -44,18 +44,44 @@ class Sandbox:
     """Descriptor of the first process inside."""
     _ended: bool = field(default=False, repr=False)
 
+    def introduce(self, hello: dict[str, Any], within_s: float) -> dict[str, Any]:
+        """Say hello, and learn from the kernel which process answers.
+
+        Raises:
+            WorkspaceError: Nobody answers; with what was complained about.
+        """
+        self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        self.control.settimeout(within_s)
+        reader, pid = wire.FrameReader(1 << 16), 0
+        try:
+            self.control.sendall(wire.encode({"op": "hello", "id": 1, **hello}))
+            while True:
+                data, ancillary, _, _ = self.control.recvmsg(1 << 16, socket.CMSG_SPACE(12))
+                for level, kind, payload in ancillary:
+                    if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                        pid = int.from_bytes(payload[:4], sys.byteorder)
+                if not data:
+                    break
+                for value in reader.feed(data):
+                    self.first = os.pidfd_open(pid)
+                    assert isinstance(value, dict)
+                    return dict(value["ok"])
+        except (OSError, wire.WireError, LookupError) as error:
+            raise WorkspaceError(f"the workspace did not start: {error}", retryable=True) from error
+        wait_readable(self.monitor, 1.0)
+        complaint = self.complaint() or "it ended without a word"
+        raise WorkspaceError(f"the workspace did not start: {complaint}")
+
     def kill(self, within_s: float = 5.0) -> bool:
         """Kill every process inside; return whether they are gone."""
         if self._ended:
             return True
         with contextlib.suppress(OSError):
             self.control.shutdown(socket.SHUT_RDWR)
+        # One that has not said hello has started nothing, and ends with its socket.
         if self.first >= 0:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self.first, signal.SIGKILL)
-        else:  # it has not said hello: whatever bubblewrap has started ends with its socket
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self.monitor, signal.SIGKILL)
         self._ended = wait_readable(self.monitor, within_s)
         return self._ended
 
@@ -99,7 +125,11 @@ class SpawnerClient:
         command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(folder)]
         try:
             self._process = subprocess.Popen(
-                command, stdin=theirs, stdout=subprocess.DEVNULL, env={}, start_new_session=True
+                command,
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                env={},
+                start_new_session=True,
             )
         finally:
             theirs.close()
@@ -121,7 +151,7 @@ class SpawnerClient:
 
         Args:
             request: See `spawner._child`.
-            fds: Descriptors that go with it: seccomp program, cgroups, mount namespace.
+            fds: Descriptors that go with it: control groups, then a mount namespace.
 
         Raises:
             WorkspaceError: It could not be started.
@@ -130,7 +160,7 @@ class SpawnerClient:
         status, status_inside = socket.socketpair()
         errors, errors_inside = os.pipe2(os.O_CLOEXEC)
         sent = [control_inside.fileno(), status_inside.fileno(), errors_inside, *fds]
-        frame = wire.encode({"op": "start", "fds": len(sent), **request})
+        frame = wire.encode({**request, "fds": len(sent)})
         try:
             with self._lock:
                 socket.send_fds(self._socket, [frame], sent)

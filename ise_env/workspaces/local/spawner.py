@@ -20,6 +20,7 @@ import os
 import signal
 import socket
 import stat
+import time
 from typing import Any
 
 from ..inside import wire
@@ -31,6 +32,7 @@ TEMPLATES = f"{BASE}/templates"
 LIVE = f"{BASE}/live"
 CHECK = f"{BASE}/check"
 MAX_FDS = 16
+_REMEMBERED_GROUPS = 4096
 
 
 class Spawner:
@@ -47,9 +49,17 @@ class Spawner:
         self._config: dict[str, Any] = {}
         self._user_namespace = -1
         self._bwrap = -1
+        self._groups: list[str] = []
 
     def serve(self) -> None:
         """Configure, then fork one child for each request."""
+        try:
+            self._serve()
+        finally:
+            # The host process is gone, so the sockets are, so the workspaces soon will be.
+            _remove_groups(self._groups)
+
+    def _serve(self) -> None:
         while True:
             data, ancillary, _, _ = self._requests.recvmsg(1 << 16, socket.CMSG_SPACE(MAX_FDS * 4))
             if not data:
@@ -79,6 +89,9 @@ class Spawner:
             _child(self._config, self._user_namespace, self._bwrap, request, fds)
         for fd in fds:
             os.close(fd)
+        self._groups += request["groups"]
+        if len(self._groups) > _REMEMBERED_GROUPS:
+            self._groups = [group for group in self._groups if os.path.isdir(group)]
 
     # --- once ---------------------------------------------------------------------------------
 
@@ -146,6 +159,22 @@ def _write(path: str, text: str) -> None:
         os.close(fd)
 
 
+def _remove_groups(groups: list[str]) -> None:
+    """Remove control groups as soon as their last process is gone; give up after a while."""
+    deadline = time.monotonic() + 5.0
+    while groups and time.monotonic() < deadline:
+        left = []
+        for group in groups:
+            try:
+                os.rmdir(group)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                left.append(group)
+        groups = left
+        time.sleep(0.01)
+
+
 # --- each workspace, in its own process -------------------------------------------------------
 
 
@@ -157,16 +186,15 @@ def _child(
     fds: list[int],
 ) -> None:
     """Set a workspace up and become bubblewrap; never returns."""
-    control, status, errors, seccomp = fds[:4]
+    control, status, errors = fds[:3]
     try:
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
             signal.signal(number, signal.SIG_DFL)
-        for fd in fds[4 : 4 + request["cgroups"]]:
+        for fd in fds[3 : 3 + len(request["groups"])]:
             os.write(fd, b"0")
         os.setsid()
         tree = _mount(config, request, fds)
         _report(status, tree)
-        os.set_inheritable(seccomp, True)
         os.dup2(control, 0)
         os.dup2(os.open("/dev/null", os.O_WRONLY), 1)
         os.dup2(errors, 2)
@@ -182,16 +210,25 @@ def _child(
         argv += ["--bind", f"{base}/tree/home/agent", "/home/agent"]
         argv += ["--bind", f"{base}/tmp", "/tmp", "--bind", f"{base}/run", "/run"]
         argv += ["--bind", f"{base}/shm", "/dev/shm", "--remount-ro", "/dev"]
-        if request["seccomp"]:
-            argv += ["--seccomp", str(seccomp)]
+        if config["seccomp"]:
+            argv += ["--seccomp", str(_holding(config["seccomp"]))]
         argv += ["--", *config["program"]]
         os.execve(f"/proc/self/fd/{bwrap}", argv, {})
     except BaseException as error:  # noqa: BLE001 - it all goes to the host
-        number = error.errno if isinstance(error, OSError) else 0
-        answer = {"errno": number or 0, "error": f"{error}"}
+        code = error.errno if isinstance(error, OSError) else 0
+        answer = {"errno": code or 0, "error": f"{error}"}
         socket.socket(fileno=status).sendall(wire.encode(answer))
     finally:
         os._exit(1)
+
+
+def _holding(data: bytes) -> int:
+    """Return a descriptor, to be inherited, from which some kilobytes can be read."""
+    source, sink = os.pipe()
+    os.write(sink, data)
+    os.close(sink)
+    os.set_inheritable(source, True)
+    return source
 
 
 def _mount(config: dict[str, Any], request: dict[str, Any], fds: list[int]) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.live import LiveWorkspace
+from ise_env.workspaces.local.cgroups import Group
 from ise_env.workspaces.local.sandbox import Sandbox
 from ise_env.workspaces.protocol import (
     WORKDIR,
@@ -32,7 +33,7 @@ class LocalWorkspace(LiveWorkspace):
         sandbox: What keeps it.
         channel: To the process inside.
         checker: For `FrozenWorkspace.run`.
-        release: Called once when everything is gone (cgroups).
+        group: Its control groups; removed when everything is gone.
         image: Digest of root and template.
         degraded: Limits that are not enforced.
     """
@@ -44,7 +45,7 @@ class LocalWorkspace(LiveWorkspace):
         sandbox: Sandbox,
         channel: Channel,
         checker: Checker,
-        release: Callable[[], None],
+        group: Group,
         image: str,
         degraded: tuple[str, ...],
     ) -> None:
@@ -53,7 +54,7 @@ class LocalWorkspace(LiveWorkspace):
         self._sandbox = sandbox
         self._channel = channel
         self._checker = checker
-        self._release = release
+        self._group = group
         self._tree = Tree(sandbox.tree)
         self._before: dict[str, Entry] = {}
         self._ending = threading.RLock()
@@ -98,7 +99,7 @@ class LocalWorkspace(LiveWorkspace):
                 self._kill()
             finally:
                 self._sandbox.close()
-                self._release()
+                self._group.remove()
 
     def __enter__(self) -> LocalWorkspace:
         return self
