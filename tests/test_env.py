@@ -253,7 +253,7 @@ def test_truncating_from_outside_scores_and_records():
 
 
 def test_wrappers_work():
-    env = TimeLimit(RecordEpisodeStatistics(gym.make("ise_env:ISE/Intent-v0", intent=TEXT)), 2)
+    env = RecordEpisodeStatistics(TimeLimit(gym.make("ise_env:ISE/Intent-v0", intent=TEXT), 2))
     env.reset(seed=1)
     *_, truncated, _ = env.step("One.")
     assert not truncated

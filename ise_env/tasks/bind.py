@@ -30,6 +30,10 @@ class BoundTask:
         """What this task puts into the workspace."""
         return self.kit.seed(self.params)
 
+    def _asked(self) -> tuple[SubGoal, ...]:
+        """The kit's own sub-goals that this task asks for: the first `task.steps`, or all."""
+        return self.kit.subgoals(self.params)[: self.task.steps]
+
     def subgoals(self) -> tuple[SubGoal, ...]:
         """What the user asks for, with the episode's ids."""
         return tuple(
@@ -38,11 +42,12 @@ class BoundTask:
                 id=self._full(goal.id),
                 facts=tuple(replace(fact, id=self._full(fact.id)) for fact in goal.facts),
             )
-            for goal in self.kit.subgoals(self.params)
+            for goal in self._asked()
         )
 
     def checks(self) -> tuple[Check, ...]:
-        """What decides this task, with the episode's ids."""
+        """What decides this task, with the episode's ids; nothing that nobody asks for."""
+        asked = {goal.id for goal in self._asked()}
         return tuple(
             check.model_copy(
                 update={
@@ -51,6 +56,7 @@ class BoundTask:
                 }
             )
             for check in self.kit.checks(self.params)
+            if check.subgoal is None or check.subgoal in asked
         )
 
     def solve(self, subgoal: str) -> Solution:
@@ -66,7 +72,7 @@ class BoundTask:
 
     def _own(self, subgoal: str) -> str:
         own = subgoal.removeprefix(f"{self.task.id}.")
-        known = [goal.id for goal in self.kit.subgoals(self.params)]
+        known = [goal.id for goal in self._asked()]
         if own not in known:
             raise KeyError(f"{self.kit.name} has no sub-goal {subgoal!r}, only {known}")
         return own
