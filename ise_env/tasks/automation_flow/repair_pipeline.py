@@ -263,9 +263,7 @@ class RepairPipeline(Kit[Params]):
             return f"steps.txt could not be written: {saved.text}"
         (ran,) = yield sh("chmod +x steps/*.sh; rm -rf build out; ./run.sh", **here)
         (shown,) = yield sh("wc -l out/report.txt; head -n 3 out/report.txt", **here)
-        cause = stopped.text.strip().splitlines()[0] if stopped.failed else "nothing"
-        for line in stopped.text.splitlines():
-            cause = line if ": " in line else cause
+        cause = found(r"((?:steps/|awk: |cat: |sort: |head: )[^\\\n\"]*)", stopped.text, "nothing")
         lines = found(r"^(\d+)", shown.text)
         return (
             f"From scratch it stopped with `{cause}`; that is fixed. All {ran.text.count('-- ')} "
