@@ -135,9 +135,9 @@ class _Run:
         began = time.perf_counter()
         given: dict[str, Any] | None = None
         try:
-            if request.refusal is None:
-                given = parse_object(request.arguments)
-            result = self._result(request, given)
+            tool = self._tool_for(request)
+            given = parse_object(request.arguments)
+            result = self._call(tool, given)
         except ToolFailure as failure:
             result = ToolResult(error_text(request.name, str(failure)), failure.outcome)
         text = well_formed(result.text)
@@ -153,18 +153,27 @@ class _Run:
             CallRecord(self.step, request.call_id, request.name, given, outcome),
         )
 
-    def _result(self, request: _Request, given: dict[str, Any] | None) -> ToolResult:
-        if self.stopped:
-            raise self._not_run()
-        if request.refusal is not None or given is None:
-            raise request.refusal or _refusal("bad_call", "no arguments")
-        tool = self.tools.get(request.name)
-        if tool is None:
+    def _tool_for(self, request: _Request) -> Tool[Any]:
+        """Return the tool that a call wants, if it may run at all."""
+        if self.failure is not None:
+            raise ToolFailure(
+                "not run: an earlier call met a failure of the environment",
+                error="not_run",
+                status="harness_error",
+            )
+        if self.gone is not None:
+            raise _refusal("workspace_gone", "not run: the workspace's processes have ended")
+        if request.refusal is not None:
+            raise request.refusal
+        if request.name not in self.tools:
             offered = ", ".join(self.tools) or "none"
             raise _refusal(
                 "unknown_tool", f"there is no tool {_cut(request.name)!r}; offered: {offered}"
             )
-        params = validate(request.name, tool.params, given)
+        return self.tools[request.name]
+
+    def _call(self, tool: Tool[Any], given: dict[str, Any]) -> ToolResult:
+        params = validate(tool.name, tool.params, given)
         try:
             return tool.run(params, self.context)
         except WorkspaceGone as gone:
@@ -179,21 +188,12 @@ class _Run:
         except AgentError as error:
             raise ToolFailure(str(error), error="agent_error") from error
         except Exception as error:  # a bug here must not tear the history
-            self.failure = _as_failure(request.name, error)
+            self.failure = _as_failure(tool.name, error)
             raise ToolFailure(
                 "the tool itself failed; this is not your fault",
                 error=type(error).__name__,
                 status="harness_error",
             ) from error
-
-    def _not_run(self) -> ToolFailure:
-        if self.failure is not None:
-            return ToolFailure(
-                "not run: an earlier call met a failure of the environment",
-                error="not_run",
-                status="harness_error",
-            )
-        return _refusal("workspace_gone", "not run: the workspace's processes have ended")
 
 
 def error_text(tool: str, error: str) -> str:

@@ -57,6 +57,7 @@ def test_calls_of_one_message_share_a_step(call):
         (request("x", ""), "there is no tool ''", "unknown_tool"),
         (request("x", "n" * 10_000), "there is no tool 'nnn", "unknown_tool"),
         (request("x", "\ud800"), "there is no tool", "unknown_tool"),
+        (request("x", "bash", "{nope"), "there is no tool 'bash'", "unknown_tool"),
         (request("x", None), "needs a name", "bad_call"),
         (request("x", ["exec"]), "needs a name", "bad_call"),
         (request("x", arguments="{nope"), "not valid JSON", "bad_json"),
