@@ -66,10 +66,10 @@ class Faulty(Oracle):
         chosen = choices[int(self.rng.integers(len(choices)))]
         return (yield from self._daring(chosen.run, "begin", goal))
 
-    def look_again(self, goal: Goal, text: str) -> Words:
+    def look_again(self, goal: Goal) -> Words:
         """Look at it; what went wrong unnoticed is now seen and done properly."""
         if goal.notes.pop("slip", None) is None:
-            return (yield from super().look_again(goal, text))
+            return (yield from super().look_again(goal))
         return (yield from self._properly(goal, "redo"))
 
     def _properly(self, goal: Goal, occasion: str) -> Words:

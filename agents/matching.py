@@ -49,6 +49,13 @@ def mentions(text: str, goal: SubGoal) -> bool:
     return is_named(text, goal) or any(_occurs(_flat(path), flat) for path in goal.artifacts)
 
 
+def touches(text: str, goal: SubGoal) -> bool:
+    """Whether a message holds a path that belongs to a finished sub-goal, or its request."""
+    flat = _flat(text)
+    paths = (value for value in _values(goal) if "/" in value or "." in value)
+    return _flat(goal.request) in flat or any(_occurs(path, flat) for path in paths)
+
+
 def _flat(text: str) -> str:
     return " ".join(text.casefold().split())
 

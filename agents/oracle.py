@@ -80,7 +80,7 @@ class Oracle(ScriptedAgent):
             for task in bind(context.intent, allow_kit_drift=True)
             for subgoal in task.subgoals()
         ]
-        self._last = ""
+        self._latest: list[Goal] = []
 
     def converse(self, first: list[Message]) -> Conversation:
         """Answer one user message after the other."""
@@ -98,15 +98,10 @@ class Oracle(ScriptedAgent):
         due = self._due(text)
         if due:
             return (yield from self._work_on(due))
-        doubted = self._doubted(text)
-        if doubted:
-            words: list[str] = []
-            for goal in doubted:
-                words.append((yield from self.look_again(goal, text)))
-            return self._told(words)
-        if not any(goal.done for goal in self.goals):
-            return say(self.rng, "oracle", "nothing_yet")
-        return say(self.rng, "oracle", "nothing_open", last=self._last)
+        words: list[str] = []
+        for goal in self._doubted(text) or self._latest:
+            words.append((yield from self.look_again(goal)))
+        return "\n\n".join(words)
 
     def _due(self, text: str) -> list[Goal]:
         """Open sub-goals that the message asks for, in the user's order."""
@@ -121,8 +116,10 @@ class Oracle(ScriptedAgent):
     def _doubted(self, text: str) -> list[Goal]:
         """Finished sub-goals that the message wants looked at again."""
         finished = [goal for goal in self.goals if goal.done]
-        named = [goal for goal in finished if matching.mentions(text, goal.subgoal)]
-        return named or (finished if matching.asks_to_verify(text) else [])
+        for about in (matching.mentions, matching.touches):
+            if named := [goal for goal in finished if about(text, goal.subgoal)]:
+                return named
+        return finished if matching.asks_to_verify(text) else []
 
     def _work_on(self, due: list[Goal]) -> Words:
         words: list[str] = []
@@ -133,7 +130,8 @@ class Oracle(ScriptedAgent):
                 return say(self.rng, "oracle", "ask", label=goal.label, question=question)
             words.append((yield from self.work(goal)))
             goal.done, goal.asked = True, False
-        return self._told(words)
+            self._latest = [goal]
+        return "\n\n".join(words)
 
     def _wants_to_ask(self, goal: Goal) -> bool:
         if goal.asked or not goal.subgoal.question:
@@ -142,17 +140,13 @@ class Oracle(ScriptedAgent):
         begun = any(other.done for other in self.goals)
         return begun and self.rng.random() < self._questions
 
-    def _told(self, words: list[str]) -> str:
-        self._last = words[-1]
-        return "\n\n".join(words)
-
     # -- how to do it ------------------------------------------------------------------------
 
     def work(self, goal: Goal) -> Words:
         """Do a sub-goal; returns the closing words."""
         return (yield from self.perform(goal.task.solve(goal.subgoal.id), "begin", goal))
 
-    def look_again(self, goal: Goal, text: str) -> Words:
+    def look_again(self, goal: Goal) -> Words:
         """Look at a finished sub-goal because the user asked."""
         return (yield from self.perform(goal.task.review(goal.subgoal.id), "review", goal))
 

@@ -60,6 +60,12 @@ def test_mentions(text: str, about: bool) -> None:
     assert matching.mentions(text, COMPARE) == about
 
 
+def test_touches() -> None:
+    assert matching.touches("There is something wrong with bank.csv.", COMPARE)
+    assert not matching.touches("There is something wrong with bank.csv.", SUM)
+    assert not matching.touches("I have 80 reasons to doubt it.", PORT)
+
+
 @pytest.mark.parametrize(
     ("text", "asks"),
     [
