@@ -3,7 +3,10 @@
 import json
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
+from ise_env.tools.edit import EditParams, replace_once
 from ise_env.tools.read import MAX_BYTES
 
 
@@ -339,3 +342,23 @@ def test_file_errors_are_valid_json_with_the_tool_named(call):
         "tool": "read",
         "error": "ENOENT: no such file or directory, access '/workspace/no\"quote\n'",
     }
+
+
+LINES = st.lists(st.sampled_from(["", "a", "b", "ab ", "é"]), min_size=1, max_size=8)
+ENDS = st.sampled_from(["\n", "\r\n"])
+
+
+@given(LINES, st.data())
+def test_an_edit_changes_its_passage_and_nothing_else(lines, data):
+    ends = [data.draw(ENDS) for _ in lines]
+    before = "".join(map("".join, zip(lines, ends, strict=True)))
+    start = data.draw(st.integers(0, len(lines) - 1))
+    stop = data.draw(st.integers(start + 1, len(lines)))
+    old = "\n".join(lines[start:stop])
+    plain = "".join(f"{line}\n" for line in lines)
+    at = len("".join(f"{line}\n" for line in lines[:start]))
+    assume(old and plain.count(old) == 1 and plain.index(old) == at)
+    after = replace_once(before, EditParams(path="x", oldText=old, newText="NEW\nTEXT"))
+    kept = ["".join(each) for each in zip(lines, ends, strict=True)]
+    new = f"NEW{ends[0]}TEXT{ends[stop - 1]}"
+    assert after == "".join([*kept[:start], new, *kept[stop:]])
