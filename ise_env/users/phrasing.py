@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from ise_env.errors import UserSimulatorError
 from ise_env.intents.model import Persona
 
 Wordings = Mapping[str, tuple[str, ...]]
@@ -84,6 +85,8 @@ class Phrasebook:
         self.voice = voice
         self._rng = rng
         self._used: dict[str, int] = {}
+        self.last = ""
+        """The key that was asked for last."""
         common = voices()["common"]
         shared = common.wordings if voice.language == common.language else {}
         self._books: tuple[Wordings, ...] = (voice.wordings, shared)
@@ -100,11 +103,12 @@ class Phrasebook:
             slots: What may be filled in; a template that needs another slot is passed over.
 
         Raises:
-            KeyError: No template fits.
+            UserSimulatorError: No template fits.
         """
         usable = [t for book in self._books for t in book.get(key, ()) if _fits(t, slots)]
         if not usable:
-            raise KeyError(f"voice {self.voice.name} has no wording {key} for {sorted(slots)}")
+            raise UserSimulatorError(f"voice {self.voice.name} has no wording {key} for this")
+        self.last = key
         least = min(self._used.get(t, 0) for t in usable)
         own = set(self.voice.wordings.get(key, ()))
         fresh = [t for t in usable if self._used.get(t, 0) == least]

@@ -38,45 +38,59 @@ class RuleUser:
         intent: Who asks, and the whole utterance (never said at once).
         subgoals: The steps; empty for an intent without kits, whose utterance is then split.
         rng: All of the user's randomness.
+        grounded: False sees the agent's text only (the ablation without grounding).
+        name: For the provenance.
+
+    Attributes:
+        book: The ledger.
+        voice: How this person writes.
+        context: Sentences of the utterance that ask for nothing.
     """
 
     def __init__(
-        self, intent: Intent, subgoals: Sequence[SubGoal], rng: np.random.Generator
+        self,
+        intent: Intent,
+        subgoals: Sequence[SubGoal],
+        rng: np.random.Generator,
+        *,
+        grounded: bool = True,
+        name: str = "rule",
     ) -> None:
         pieces = None if subgoals else split(intent.utterance)
-        self._own_context = pieces.context if pieces else ()
-        self._ledger = Ledger(tuple(subgoals) if pieces is None else pieces.subgoals)
+        self.context = pieces.context if pieces else ()
+        self.book = Ledger(tuple(subgoals) if pieces is None else pieces.subgoals)
         self._persona = intent.persona
-        voice = voice_for(intent.persona, intent.language, rng)
-        self._phrases = Phrasebook(voice, rng)
-        self._habits = temperament.draw(rng, voice, len(self._ledger.goals))
+        self.voice = voice_for(intent.persona, intent.language, rng)
+        self._phrases = Phrasebook(self.voice, rng)
+        self._habits = temperament.draw(rng, self.voice, len(self.book.goals))
         self._rng = rng
+        self._grounded = grounded
         self._patience = self._habits.patience
         self._curiosity = self._habits.curiosity
-        self.provenance = UserProvenance(name="rule", version=VERSION, scripted=True)
+        self.provenance = UserProvenance(name=name, version=VERSION, scripted=True)
 
     # -- the contract ------------------------------------------------------------------------
 
     def open(self) -> UserTurn:
         """Say the first words: the first step, with more or less of a preamble."""
-        state = next(iter(self._ledger.goals.values()))
+        state = next(iter(self.book.goals.values()))
         slots = {**introduction(self._persona), **self._about(state.goal)}
         kind: str = self._habits.opening
-        goals = list(self._ledger.goals.values())
-        if kind == "goal" and len(goals) > 1 and not self._own_context:
+        goals = list(self.book.goals.values())
+        if kind == "goal" and len(goals) > 1 and not self.context:
             slots["label_last"] = goals[-1].goal.label
-        if self._own_context and kind != "straight":
-            kind, slots["own"] = "own", _bounded(self._own_context)
+        if self.context and kind != "straight":
+            kind, slots["own"] = "own", _bounded(self.context)
         if not self._phrases.has(f"open.{kind}", **slots):
             kind = "straight"
         return self._request(state, self._phrases.say(f"open.{kind}", **slots))
 
     def wants_to_open(self, agent_text: str, changes: tuple[FileChange, ...]) -> tuple[str, ...]:
         """Look where the result should be, as closely as this person looks."""
-        state = self._ledger.current
-        if state is None:
+        state = self.book.current
+        if state is None or not self._grounded:
             return ()
-        verifying = self._ledger.verification_at is not None
+        verifying = self.book.verification_at is not None
         habit = self._habits.attentiveness
         if classify(agent_text).kind in ("asked", "asked_to_confirm", "silent"):
             return ()
@@ -90,22 +104,32 @@ class RuleUser:
 
     def reply(self, digest: Digest) -> UserTurn:
         """Answer the agent's message, given what can be observed."""
+        digest = self.sees(digest)
         move = classify(digest.agent_text)
-        self._ledger.moves.append(move)
-        self._ledger.heard.append(digest.agent_text)
+        self.book.moves.append(move)
+        self.book.heard.append(digest.agent_text)
         for change in digest.changes:
             if change.change == "deleted":
-                self._ledger.seen.pop(change.path, None)
+                self.book.seen.pop(change.path, None)
             else:
-                self._ledger.seen[change.path] = change.size
-        state = self._ledger.current
-        if state is None or GONE in digest.claims or len(self._ledger.turns) >= MAX_TURNS - 1:
+                self.book.seen[change.path] = change.size
+        state = self.book.current
+        if state is None or GONE in digest.claims or len(self.book.turns) >= MAX_TURNS - 1:
             return self._give_up(state, machine=GONE in digest.claims)
         return self._respond(state, move, digest)
 
+    def sees(self, digest: Digest) -> Digest:
+        """What of the observations reaches this user."""
+        return digest if self._grounded else Digest(digest.agent_text)
+
     def ledger(self) -> dict[str, Any]:
         """Believed state of every sub-goal and revealed facts."""
-        return self._ledger.dump()
+        return self.book.dump()
+
+    @property
+    def case(self) -> str:
+        """Which kind of wording the last turn used (`ask.next`, `challenge.missing`, ...)."""
+        return self._phrases.last
 
     # -- deciding ----------------------------------------------------------------------------
 
@@ -121,7 +145,9 @@ class RuleUser:
             return self._complain(state, wrong)
         if move.kind in ("silent", "promised", "partial", "reported_error"):
             return self._press(state, move.kind)
-        if move.waits or self._vague(move, digest):
+        if move.waits:
+            return self._press(state, "insist")
+        if self._vague(move, digest):
             return self._press(state, "vague")
         return self._settle(state, digest)
 
@@ -130,14 +156,14 @@ class RuleUser:
         state.answers += 1
         if goal.answer and not state.answered and _same_matter(move.question, goal.question):
             state.answered = True
-            used, new = self._ledger.reveal([answer_of(goal)])
+            used, new = self.book.reveal([answer_of(goal)])
             answer = f"{capital(goal.answer.rstrip('.'))}."
             return self._about_goal(
                 "answer", state, "answer.known", answer=answer, used=used, new=new
             )
         if goal.facts and state.answers == 1 and _DETAIL.search(move.question):
             facts = ", ".join(fact.value for fact in goal.facts[:6])
-            used, new = self._ledger.reveal(goal.facts[:6])
+            used, new = self.book.reveal(goal.facts[:6])
             return self._about_goal(
                 "answer", state, "answer.facts", facts=facts, used=used, new=new
             )
@@ -167,14 +193,15 @@ class RuleUser:
         state.complaints += kind == "promised"
         key = {"reported_error": "error"}.get(kind, kind)
         state.believed = "attempted"
-        return self._about_goal("status", state, f"{key}.goal")
+        act: Act = "answer" if kind == "insist" else "status"
+        return self._about_goal(act, state, f"{key}.goal")
 
     def _let_go(self, state: GoalState) -> UserTurn:
         """Give a sub-goal up: go on without it, or leave altogether."""
         state.believed = "failed"
-        following = self._ledger.next_pending
-        failed = len(self._ledger.with_state("failed"))
-        if self._patience <= 0 or following is None or failed * 2 > len(self._ledger.goals):
+        following = self.book.next_pending
+        failed = len(self.book.with_state("failed"))
+        if self._patience <= 0 or following is None or failed * 2 > len(self.book.goals):
             return self._give_up(state)
         remark = self._phrases.say("waive.goal", **self._about(state.goal))
         return self._next_request(following, remark)
@@ -185,15 +212,15 @@ class RuleUser:
         closer = self._look_closer(state, digest)
         if closer is not None:
             return closer
-        following = self._ledger.next_pending
+        following = self.book.next_pending
         if following is not None:
             return self._next_request(following, self._acknowledge(state))
-        if self._ledger.verification_at is None:
+        if self.book.verification_at is None:
             return self._verify(state)
-        if self._ledger.may_close():
+        if self.book.may_close():
             return self._give_up(state)
-        if self._ledger.with_state("failed"):
-            return self._give_up(self._ledger.with_state("failed")[0])
+        if self.book.with_state("failed"):
+            return self._give_up(self.book.with_state("failed")[0])
         return self._close(state)
 
     def _vague(self, move: AgentMove, digest: Digest) -> bool:
@@ -211,9 +238,9 @@ class RuleUser:
         going = _REMOVES.search(state.goal.request) is not None
         for claim in digest.claims:
             path, _, finding = claim.partition(": ")
-            if finding == "unchanged" and state.goal.artifacts and path in self._ledger.seen:
+            if finding == "unchanged" and state.goal.artifacts and path in self.book.seen:
                 continue
-            if finding == "unchanged" and (going or self._ledger.verification_at is not None):
+            if finding == "unchanged" and (going or self.book.verification_at is not None):
                 continue
             if finding == "not there" and going and path in state.goal.artifacts:
                 continue
@@ -227,16 +254,16 @@ class RuleUser:
         """A word on what was just done, at times; only what was seen is acknowledged."""
         if self._rng.random() < 0.45:
             return ""
-        there = [p for p in state.goal.artifacts if p in self._ledger.seen]
+        there = [p for p in state.goal.artifacts if p in self.book.seen]
         if there:
             return self._phrases.say("ack.seen", path=there[0])
         return self._phrases.say("ack.plain")
 
     def _look_closer(self, state: GoalState, digest: Digest) -> UserTurn | None:
         """Ask about a result that can be seen, if this person is curious."""
-        if self._curiosity <= 0 or state.lookups >= 1 or self._ledger.verification_at is not None:
+        if self._curiosity <= 0 or state.lookups >= 1 or self.book.verification_at is not None:
             return None
-        left = sum(s.believed == "pending" for s in self._ledger.goals.values()) + 1
+        left = sum(s.believed == "pending" for s in self.book.goals.values()) + 1
         if self._rng.random() > self._curiosity / left:
             return None
         looked = self._something_to_ask(state, digest)
@@ -257,7 +284,7 @@ class RuleUser:
             rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
             line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
             return f"checkin.{_kind(path)}", {"path": path, "line": line}, (path,)
-        said = "\n".join(turn.message for turn in self._ledger.turns)
+        said = "\n".join(turn.message for turn in self.book.turns)
         for match in _FIGURE.finditer(digest.agent_text):
             figure = match.group().strip()
             if figure not in said:
@@ -266,35 +293,35 @@ class RuleUser:
 
     def _request(self, state: GoalState, message: str) -> UserTurn:
         state.believed = "asked"
-        state.asked_at = len(self._ledger.turns) + 1
-        used, new = self._ledger.reveal(state.goal.facts)
+        state.asked_at = len(self.book.turns) + 1
+        used, new = self.book.reveal(state.goal.facts)
         return self._say("request", state, message, used=used, new=new)
 
     def _next_request(self, state: GoalState, remark: str) -> UserTurn:
-        last = sum(s.believed == "pending" for s in self._ledger.goals.values()) == 1
+        last = sum(s.believed == "pending" for s in self.book.goals.values()) == 1
         key = "ask.last" if last else "ask.next"
         words = self._phrases.say(key, **self._about(state.goal))
         return self._request(state, f"{remark} {words}".strip())
 
     def _verify(self, last: GoalState) -> UserTurn:
         """Ask once for a check of the result that can best be looked at."""
-        self._ledger.verification_at = len(self._ledger.turns) + 1
-        done = self._ledger.with_state("done") or [last]
-        visible = [s for s in done if any(p in self._ledger.seen for p in s.goal.artifacts)]
+        self.book.verification_at = len(self.book.turns) + 1
+        done = self.book.with_state("done") or [last]
+        visible = [s for s in done if any(p in self.book.seen for p in s.goal.artifacts)]
         state = (visible or done)[-1]
-        paths = [p for p in state.goal.artifacts if p in self._ledger.seen]
+        paths = [p for p in state.goal.artifacts if p in self.book.seen]
         if paths:
             return self._about_goal("status", state, "verify.path", path=paths[0])
         return self._about_goal("status", state, "verify.goal")
 
     def _close(self, state: GoalState) -> UserTurn:
-        done = len(self._ledger.with_state("done"))
+        done = len(self.book.with_state("done"))
         verdict = UserVerdict(satisfied=True, reason=f"all {done} steps look done")
         return self._say("close", state, self._phrases.say("close.done"), verdict=verdict)
 
     def _give_up(self, state: GoalState | None, *, machine: bool = False) -> UserTurn:
-        state = state or next(iter(self._ledger.goals.values()))
-        missing = [s.goal.label for s in self._ledger.goals.values() if s.believed != "done"]
+        state = state or next(iter(self.book.goals.values()))
+        missing = [s.goal.label for s in self.book.goals.values() if s.believed != "done"]
         reason = (
             "the machine is gone" if machine else f"not done: {'; '.join(missing) or 'nothing'}"
         )
@@ -337,7 +364,7 @@ class RuleUser:
             message=message,
             verdict=verdict,
         )
-        return self._ledger.record(turn)
+        return self.book.record(turn)
 
     @staticmethod
     def _about(goal: SubGoal) -> dict[str, str]:

@@ -121,7 +121,6 @@ def test_a_digest_stays_small_whatever_the_agent_writes(workspace: Workspace) ->
 
 def test_a_workspace_that_the_agent_ended_is_no_error(workspace: Workspace) -> None:
     workspace.run("kill -9 -1", timeout_s=5)
-    workspace.close()
     seen = DigestBuilder(workspace, Looker("data/in.csv")).build("Done.")
     assert seen.agent_text == "Done."
 
