@@ -50,10 +50,6 @@ def main() -> None:
     except IseError as error:
         _complain(error)
         sys.exit(2 if isinstance(error, ConfigError) else 1)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it (`ise show ... | head`).
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except KeyboardInterrupt:
         sys.exit(130)
     except OSError as error:

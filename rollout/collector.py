@@ -14,8 +14,10 @@ from collections import deque
 from dataclasses import dataclass
 
 from ise_env.errors import IseError, ModelEndpointError
+from ise_env.llm import Prices
 from ise_env.rollout.config import RolloutConfig
-from ise_env.rollout.past import Past, add_to_counts, cost_of, sum_of
+from ise_env.rollout.costs import cost_of, sum_of, with_cost
+from ise_env.rollout.past import Past, add_to_counts
 from ise_env.rollout.plan import Job, Plan
 from ise_env.rollout.play import AgentFactory, Cancelled, EpisodeFailed, Gates, Player
 from ise_env.rollout.progress import Display, Snapshot
@@ -77,6 +79,7 @@ class Collector:
         agent: Makes a fresh agent for each.
         pace: How fast.
         past: What is there already.
+        prices: What models cost; None leaves costs unknown.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class Collector:
         agent: AgentFactory,
         pace: Pace,
         past: Past,
+        prices: Prices | None = None,
     ) -> None:
         self._config = config
         self._store = store
@@ -94,6 +98,7 @@ class Collector:
         self._pace = pace
         self._gates = Gates.of(pace.workspace_starts, pace.model_calls)
         self._plan = plan
+        self._prices = prices
         mine = set(plan.ids())
         self._counts = past.counts.model_copy(update={"planned": len(plan)})
         self._given_up = past.given_up & mine
@@ -260,7 +265,7 @@ class Collector:
     def _keep(self, player: Player, record: Trajectory) -> None:
         if not self._tools_stored:
             self._store_tables(player, record)
-        record = self._store.append(record)
+        record = self._store.append(with_cost(record, self._prices))
         with self._guard:
             self._counts = add_to_counts(self._counts, record)
             self._session_done += 1

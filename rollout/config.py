@@ -10,11 +10,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ise_env.errors import ConfigError
+from ise_env.llm import Endpoint
 from ise_env.traces.layout import Manifest
 from ise_env.traces.serialise import canonical
 from ise_env.workspaces.protocol import Limits
 
-_MODEL_SPEC = re.compile(r"(?:openai|llm):")
+_MODEL_SPEC = re.compile(r"(?P<kind>openai|llm):(?P<endpoint>.+)", re.DOTALL)
 
 
 class RolloutConfig(BaseModel):
@@ -71,8 +72,29 @@ class RolloutConfig(BaseModel):
 
 
 def without_endpoint(spec: str) -> str:
-    """Leave out the address of a model specification: `openai:qwen3@http://...#t=0` -> ..."""
-    return re.sub(r"@[^#]*", "", spec) if _MODEL_SPEC.match(spec) else spec
+    """What of a model specification decides what an episode is: the model and its sampling.
+
+    Addresses, headers, time limits and the like are left out; other specifications are whole.
+
+    Raises:
+        ConfigError: It names a model in a way that cannot be read.
+    """
+    match = _MODEL_SPEC.fullmatch(spec)
+    if match is None:
+        return spec
+    endpoint = Endpoint.parse(match["endpoint"])
+    asked = {**endpoint.sampling, **{f"extra.{k}": v for k, v in endpoint.extra_body.items()}}
+    options = canonical(asked).decode() if asked else ""
+    return f"{match['kind']}:{endpoint.model}{options}"
+
+
+def without_headers(spec: str) -> str:
+    """A model specification without request headers, which may hold secrets."""
+    head, hash_, options = spec.partition("#")
+    if not _MODEL_SPEC.match(spec) or "header." not in options:
+        return spec
+    kept = [o for o in options.split(",") if not o.startswith("header.")]
+    return head + (hash_ + ",".join(kept) if kept else "")
 
 
 def run_id_of(config: RolloutConfig, intents_sha256: str) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ise_env.errors import ConfigError
+from ise_env.rollout.costs import cost_of, sum_of
 from ise_env.rollout.metrics import Estimate, IntentScores, Summary, difference, summarise
-from ise_env.rollout.past import cost_of, sum_of
 from ise_env.rollout.stats import called_tools
 from ise_env.tools.base import FAILED
 from ise_env.traces.layout import Layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from ise_env.rollout.costs import cost_of, sum_of
 from ise_env.traces.layout import Counts
 from ise_env.traces.reader import read_failed_attempts, read_run
 from ise_env.traces.record import Trajectory
@@ -54,14 +55,3 @@ def add_to_counts(counts: Counts, record: Trajectory) -> Counts:
             "redactions": counts.redactions + record.redactions,
         }
     )
-
-
-def cost_of(record: Trajectory) -> float | None:
-    """US dollars that the agent's model cost; None where it is not known."""
-    cost = (record.usage or {}).get("cost_usd")
-    return float(cost) if isinstance(cost, int | float) else None
-
-
-def sum_of(a: float | None, b: float | None) -> float | None:
-    """Add where both are known; None only where neither is."""
-    return b if a is None else a if b is None else a + b

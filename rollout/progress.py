@@ -59,7 +59,7 @@ class Snapshot:
             parts.append(f"${self.cost_usd:.2f}")
         if self.stopping:
             parts.append(f"stopping, {self.in_flight} still playing")
-        elif self.left_s is not None:
+        elif self.left_s:
             parts.append(f"{clock(self.left_s)} left")
         return ", ".join(parts)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from pydantic import ValidationError
 
 from ise_env.agents import make_agent
@@ -15,14 +16,17 @@ from ise_env.episode import versions
 from ise_env.errors import ConfigError
 from ise_env.intents.load import load_intents
 from ise_env.intents.model import Intent
+from ise_env.llm import Prices
 from ise_env.rollout.collector import Collector, Outcome, Pace
-from ise_env.rollout.config import RolloutConfig, refuse_changes, run_id_of
+from ise_env.rollout.config import RolloutConfig, refuse_changes, run_id_of, without_headers
+from ise_env.rollout.costs import check_prices
 from ise_env.rollout.past import Past
 from ise_env.rollout.plan import IntentList, Plan, check_extends, episodes_wanted, hash_of
 from ise_env.rollout.progress import Display
 from ise_env.tasks.bind import bind
 from ise_env.traces.layout import Layout, Manifest, first_problem
 from ise_env.traces.store import RunStore, check_is_free, now, write_intents
+from ise_env.users import make_user
 from ise_env.workspaces import make_backend
 from ise_env.workspaces.protocol import Limits
 
@@ -41,6 +45,7 @@ class Request:
         shard: (i, n), 0-based: play only every n-th episode, from the i-th on.
         resume: Continue the run that is in `out`.
         retry_invalid: Try again what earlier sessions gave up.
+        prices: TOML file with what models cost.
         pace: How fast.
         seal: Compress the shards once the run is complete, where zstd is installed.
     """
@@ -53,6 +58,7 @@ class Request:
     shard: tuple[int, int] = (0, 1)
     resume: bool = False
     retry_invalid: bool = False
+    prices: Path | None = None
     pace: Pace = field(default_factory=Pace)
     seal: bool = True
 
@@ -65,11 +71,13 @@ def collect(request: Request, display: Display) -> Outcome:
         WorkspaceError: No workspace can be made here.
         StoreError: The run cannot be written.
     """
-    config, store, plan = _continue_run(request) if request.resume else _begin_run(request)
+    prices = None if request.prices is None else Prices.load(request.prices)
+    begin = _continue_run if request.resume else _begin_run
+    config, store, plan = begin(request, prices)
     with store:
         agent = make_agent(config.agent)
         past = Past.of(store, request.pace.max_attempts, retry_invalid=request.retry_invalid)
-        outcome = Collector(config, plan, store, agent, request.pace, past).run(display)
+        outcome = Collector(config, plan, store, agent, request.pace, past, prices).run(display)
         if outcome.complete and request.seal:
             store.seal_all()
     return outcome
@@ -91,14 +99,14 @@ def configuration_of(fields: dict[str, Any]) -> RolloutConfig:
     return config
 
 
-def _begin_run(request: Request) -> tuple[RolloutConfig, RunStore, Plan]:
+def _begin_run(request: Request, prices: Prices | None) -> tuple[RolloutConfig, RunStore, Plan]:
     if request.intents is None:
         raise ConfigError("--intents is missing: name a file of intents")
     config = configuration_of(request.config)
     check_is_free(request.out)
     hashes = tuple(i.sha256() for i in _usable_intents(request.intents, config))
     total = episodes_wanted(request.n, request.trials, len(hashes))
-    _preflight(config)
+    _preflight(config, request, prices)
     manifest = Manifest(
         run_id=run_id_of(config, hash_of(hashes)),
         created=now(),
@@ -113,7 +121,7 @@ def _begin_run(request: Request) -> tuple[RolloutConfig, RunStore, Plan]:
     return config, store, plan
 
 
-def _continue_run(request: Request) -> tuple[RolloutConfig, RunStore, Plan]:
+def _continue_run(request: Request, prices: Prices | None) -> tuple[RolloutConfig, RunStore, Plan]:
     layout = Layout(request.out)
     manifest = layout.read_manifest()
     began = manifest.configuration
@@ -126,7 +134,7 @@ def _continue_run(request: Request) -> tuple[RolloutConfig, RunStore, Plan]:
             f"{request.out}: holds shard {shard[0]}/{shard[1]} of its run; give the others "
             "their own --out and join them with `ise merge`"
         )
-    _preflight(config)
+    _preflight(config, request, prices)
     store = RunStore.reopen(request.out, writer=_writer_of(shard))
     try:
         intents = _intents_to_continue(layout, request.intents, config)
@@ -180,9 +188,15 @@ def _usable_intents(path: Path, config: RolloutConfig) -> Iterator[Intent]:
         yield intent
 
 
-def _preflight(config: RolloutConfig) -> None:
+def _preflight(config: RolloutConfig, request: Request, prices: Prices | None) -> None:
     """Find out once what would otherwise fail in every episode, before anything is written."""
-    make_agent(config.agent)().close()
+    agent = make_agent(config.agent)()
+    check_prices(prices, agent.provenance.model, request.pace.max_cost_usd)
+    agent.close()
+    if config.user is not None:
+        # Whoever plays the user, it is made anew for each intent; any will do to try the name.
+        trial = Intent(id="preflight", utterance="List the files.", source="text")
+        make_user(config.user, intent=trial, subgoals=[], rng=np.random.default_rng(0))
     env = IntentEnv(**config.env_arguments())
     backend = make_backend(config.workspace)
     backend.create(
@@ -192,7 +206,11 @@ def _preflight(config: RolloutConfig) -> None:
 
 def _configuration_record(request: Request, config: RolloutConfig, total: int) -> dict[str, Any]:
     return {
-        "rollout": config.model_dump(mode="json"),
+        "rollout": {
+            **config.model_dump(mode="json"),
+            "agent": without_headers(config.agent),
+            "user": None if config.user is None else without_headers(config.user),
+        },
         "intents": str(request.intents),
         "episodes": total,
         "shard": list(request.shard),

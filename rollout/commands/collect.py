@@ -69,6 +69,9 @@ def rollout(
     max_cost: Annotated[
         float | None, typer.Option(min=0, help="Stop at this many US dollars.")
     ] = None,
+    prices: Annotated[
+        Path | None, typer.Option(help="TOML file with the price of each model.")
+    ] = None,
     shard: Annotated[
         str | None, typer.Option(help="i/N, from 0: play only every N-th episode.")
     ] = None,
@@ -128,6 +131,7 @@ def rollout(
         shard=_shard(shard),
         resume=resume,
         retry_invalid=retry_invalid,
+        prices=prices,
         pace=Pace(
             concurrency=concurrency,
             workspace_starts=workspace_starts,

@@ -92,7 +92,7 @@ def test_changed_or_missing_tools_are_damage(run):
 def test_a_sealed_shard_that_is_cut_keeps_what_can_be_read(tmp_path, run, make_trajectory):
     pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
     with RunStore.reopen(run) as store:
-        for n in range(4, 2_000):
+        for n in range(4, 700):
             store.append(make_trajectory(n))
         store.seal_all()
     sealed = shard_of(run).with_name("w0-00000.jsonl.zst")
@@ -102,5 +102,5 @@ def test_a_sealed_shard_that_is_cut_keeps_what_can_be_read(tmp_path, run, make_t
     assert "moved what follows line" in message
     kept = [r.seed for r in read_run(run)]
     assert kept == list(range(len(kept)))
-    assert len(kept) > 500
+    assert len(kept) > 100
     assert (run / "rejected" / sealed.name).is_file()
