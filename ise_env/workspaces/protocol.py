@@ -361,7 +361,7 @@ class Backend(Protocol):
         self,
         *,
         limits: Limits | None = None,
-        template: Iterable[SeedFile] = (),
+        template: Iterable[SeedFile] | bytes = (),
         allow_degraded: Sequence[str] = (),
         owner: str = "",
     ) -> Workspace:
@@ -369,7 +369,8 @@ class Backend(Protocol):
 
         Args:
             limits: Resource limits; defaults apply when None.
-            template: Files of a shared snapshot: stored once by content, never written to.
+            template: Files of a shared snapshot, or what `archive` returned: stored once by
+                content, never written to.
             allow_degraded: Names of limits that may go unenforced.
             owner: Label that `reap` and `ise clean` show.
 

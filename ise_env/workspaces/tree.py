@@ -28,7 +28,7 @@ _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _KEPT_DEPTH = 64
 _MAX_LINKS = 40
 _HASHED_BYTES = 64 * 1024
-_HASHED_TOTAL = 8 * 2**20
+_HASHED_TOTAL = 2**20
 
 
 @dataclass(frozen=True)

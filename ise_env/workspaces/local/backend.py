@@ -9,15 +9,16 @@ import threading
 import weakref
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
-from ise_env.workspaces.local import cgroups
+from ise_env.workspaces.local import cgroups, templates
 from ise_env.workspaces.local import limits as limit_rules
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
-from ise_env.workspaces.local.spawner import CHECK, LIVE, ROOT
+from ise_env.workspaces.local.spawner import CHECK, LIVE, ROOT, TEMPLATES
 from ise_env.workspaces.local.workspace import LocalWorkspace
 from ise_env.workspaces.protocol import Limits, Probe, Requirement, SeedFile
 
@@ -34,6 +35,10 @@ class _Machine:
     root: roots.Root
     enforced: limit_rules.Enforced
     spawner: SpawnerClient
+    templates: Path
+    """Where templates are stored."""
+    owner: tuple[int, int] | None
+    """User and group that own what workspaces write; None for our own."""
 
 
 class LocalBackend:
@@ -52,7 +57,7 @@ class LocalBackend:
         self,
         *,
         limits: Limits | None = None,
-        template: Iterable[SeedFile] = (),
+        template: Iterable[SeedFile] | bytes = (),
         allow_degraded: Sequence[str] = (),
         owner: str = "",
     ) -> LocalWorkspace:
@@ -61,8 +66,14 @@ class LocalBackend:
         limit_rules.check(limits)
         machine = self._ready()
         degraded = machine.enforced.degraded(allow_degraded)
-        workspace = self._start(machine, limits, "", None, degraded)
-        workspace.populate(template)
+        items, rest = _read_template(template)
+        name = templates.prepare(machine.templates, items, machine.owner) if items else ""
+        lower = f"{TEMPLATES}/{name}" if name else ""
+        workspace = self._start(machine, limits, lower, None, degraded)
+        if name:
+            workspace.image += f"+{name}"
+        if rest:
+            workspace.populate(rest)
         return workspace
 
     def _start(
@@ -139,8 +150,17 @@ class LocalBackend:
         return Probe("local", (Requirement("bubblewrap", "enforced", "installed"),))
 
     def reap(self, *, dry_run: bool = False) -> list[str]:
-        """Remove what dead owners left behind."""
-        return []
+        """Remove what dead owners left behind; returns a line for each thing."""
+        lines = []
+        for group in cgroups.abandoned():
+            done = dry_run or cgroups.kill_and_remove(group)
+            lines.append(f"control group {group}" + ("" if done else " (could not be removed)"))
+        state = roots.state_directory()
+        for path in (*templates.abandoned(state / "templates"), *roots.abandoned(state)):
+            lines.append(f"directory {path}")
+            if not dry_run:
+                shutil.rmtree(path, ignore_errors=True)
+        return lines
 
 
 def _prepare() -> _Machine:
@@ -148,20 +168,29 @@ def _prepare() -> _Machine:
     state = roots.state_directory()
     root = roots.host_root(state)
     enforced = limit_rules.find()
-    templates = state / "templates"
-    templates.mkdir(exist_ok=True)
+    store = state / "templates"
+    store.mkdir(exist_ok=True)
+    owner = (SANDBOX_UID, SANDBOX_UID) if limit_rules.is_root() else None
     config = {
-        "privileged": limit_rules.is_root(),
+        "privileged": owner is not None,
         "uid": SANDBOX_UID,
         "gid": SANDBOX_UID,
         "binds": [list(pair) for pair in root.binds],
-        "templates": str(templates),
+        "templates": str(store),
         "bwrap": _bubblewrap(),
         "arguments": _arguments(),
         "program": [root.python, "-I", "-S", "-E", "-X", "utf8", f"{roots.INSIDE}/boot.pyc"],
         "seccomp": enforced.seccomp,
     }
-    return _Machine(root, enforced, SpawnerClient(config))
+    return _Machine(root, enforced, SpawnerClient(config), store, owner)
+
+
+def _read_template(
+    template: Iterable[SeedFile] | bytes,
+) -> tuple[list[templates.Item], list[SeedFile]]:
+    if isinstance(template, bytes):
+        return templates.of_archive(template), []
+    return templates.of_files(template)
 
 
 def _bubblewrap() -> str:

@@ -12,11 +12,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from ise_env.errors import WorkspaceError
+from ise_env.workspaces.local import owners
 from ise_env.workspaces.protocol import HOME, USER, WORKDIR
 
 INSIDE = "/opt/ise"
@@ -109,6 +110,13 @@ def host_root(state: Path) -> Root:
     return Root(tuple(mounts), interpreter, _environment(interpreter), digest)
 
 
+def abandoned(state: Path) -> list[Path]:
+    """Return roots whose making was broken off."""
+    folder = state / "roots"
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []
+    return [folder / name for name in names if owners.is_label(name) and not owners.alive(name)]
+
+
 def _is_real_directory(path: str) -> bool:
     return os.path.isdir(path) and not os.path.islink(path)
 
@@ -172,9 +180,9 @@ def _digest(binds: list[tuple[str, str]], interpreter: str) -> str:
 
 def _build(skeleton: Path, binds: list[tuple[str, str]], interpreter: str) -> None:
     skeleton.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(dir=skeleton.parent, prefix="new-"))
+    work = skeleton.parent / owners.label(f"{skeleton.name}-{time.monotonic_ns()}")
+    work.mkdir()
     try:
-        work.chmod(0o755)
         _fill(work, binds)
         _compile(work, interpreter, binds)
         for folder, folders, names in os.walk(work):
