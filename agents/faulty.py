@@ -67,9 +67,13 @@ class Faulty(Oracle):
         return (yield from self._daring(chosen.run, "begin", goal))
 
     def look_again(self, goal: Goal) -> Words:
-        """Look at it; what went wrong unnoticed is now seen and done properly."""
-        if goal.notes.pop("slip", None) is None:
-            return (yield from super().look_again(goal))
+        """Look at it; what went wrong unnoticed is usually seen now, and done properly."""
+        slip = goal.notes.get("slip")
+        blind = slip == _WRONG and self.rng.random() < 0.3
+        if slip is None or blind:
+            review = goal.task.review(goal.subgoal.id)
+            return (yield from self._daring(review, "review", goal))
+        del goal.notes["slip"]
         return (yield from self._properly(goal, "redo"))
 
     def _properly(self, goal: Goal, occasion: str) -> Words:

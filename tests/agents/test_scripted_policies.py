@@ -94,16 +94,21 @@ def test_noticed_slips_are_made_good(intents: list[Intent]) -> None:
         assert (info["reward"], info["success"]) == (1.0, True)
 
 
-def test_an_unnoticed_slip_is_in_the_record(intents: list[Intent]) -> None:
+def test_an_unnoticed_slip_fails_unless_somebody_doubts(intents: list[Intent]) -> None:
     name = "faulty:rate=0,unnoticed=1"
     kinds = set()
-    for seed in range(6):
-        env, info = play(name, intents[seed % 3], seed)
-        (slip,) = slips_of(env, name)
-        kinds.add((slip, info["success"]))
-    # Some are caught by the user and put right, some are not.
-    assert {slip for slip, _ in kinds} <= {"wrong_solution", "claimed_not_done"}
-    assert False in {success for _, success in kinds}
+    for seed in range(9):
+        env, info = play(name, intents[seed % 3], seed, user=None)
+        kinds.update(slips_of(env, name))
+        assert info["success"] is False
+    assert kinds == {"wrong_solution", "claimed_not_done"}
+
+
+def test_what_the_user_doubts_is_done_properly(intents: list[Intent]) -> None:
+    """A claim of work that was not done is noticed at the latest when the user looks."""
+    name = "faulty:rate=0,unnoticed=1"
+    outcomes = [play(name, intents[seed % 3], seed)[1]["success"] for seed in range(9)]
+    assert True in outcomes
 
 
 def test_without_kits_nothing_is_pretended() -> None:
