@@ -19,7 +19,20 @@ _WRAPPERS = frozenset(
     {"sudo", "env", "time", "timeout", "nohup", "nice", "command", "exec", "stdbuf", "xargs"}
 )
 _PREPARATION = frozenset(
-    {"cd", "export", "set", "source", ".", "pushd", "popd", "umask", "unset", "alias", "ulimit"}
+    {
+        "cd",
+        "export",
+        "set",
+        "source",
+        ".",
+        "pushd",
+        "popd",
+        "umask",
+        "unset",
+        "alias",
+        "ulimit",
+        "tee",
+    }
     | {"echo", "printf", "true", "false", ":", "sleep", "wait", "if", "then", "else", "fi"}
     | {"for", "do", "done", "while", "case", "esac", "{", "}", "!", "[", "[[", "test"}
 )

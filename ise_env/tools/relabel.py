@@ -5,10 +5,8 @@ means no more than "the call was not aborted"). What is recorded here, beside th
 none of this.
 
 The text is believed where it says how a command ended. Where a shell command says nothing, it
-exited with 0; that is success unless its command line can hide the exit code of its parts
-(`a | head`, `a || b`, `a; b`) *and* the text ends in an error message. Such outcomes have the
-class `hidden`, so that whoever only counts exit codes can leave them out. Text that a command
-was asked to show (a log, a source file) is content: errors in it are not its own.
+exited with 0; that is success unless `hidden_failure` finds that a part of it gave up. Such
+outcomes have the class `hidden`, so that whoever only counts exit codes can leave them out.
 """
 
 from __future__ import annotations
@@ -20,7 +18,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ise_env.tools.base import Outcome, OutcomeStatus
-from ise_env.tools.command import hides_exit_code, shows_files
+from ise_env.tools.hidden_failure import hidden_failure, told_exit_code
 
 _SHELLS = frozenset({"exec", "bash", "shell", "terminal", "run_command", "execute_bash"})
 _PROCESS = "process"
@@ -73,32 +71,11 @@ _ERRORS: tuple[tuple[str, OutcomeStatus, str], ...] = (
 )
 """What an error message says, the status and class that it means; the first match counts."""
 
-_STRONG = re.compile(
-    r"""^(?:
-        fatal:\s | error:\s | ERROR:\s | E:\s | npm\s(?:ERR!|error)\s | curl:\s\(\d+\)
-      | make(?:\[\d+\])?:\s\*\*\*\s | panic:\s | Segmentation\ fault | Killed$ | Terminated$
-      | error\[E\d+\] | error:?\ could\ not | Error:\s | ssh:\s | rsync\ error:\s
-      | (?:[\w.]+\.)?\w*(?:Error|Exception)(?::\s.*)?$ | KeyboardInterrupt$ | SystemExit:\s
-      | =+\ .*\b\d+\ (?:failed|errors?)\b.*=+$ | FAILED\ \( | FAIL\t? | BUILD\ FAILED
-      | (?:/\S*/)?(?:ba|z|da|k)?sh:\s.*\b(?:command\ not\ found|not\ found|
-            [Pp]ermission\ denied|[Nn]o\ such\ file\ or\ directory)\b
-      | \S+:\ (?:line\ )?\d+:\s.*:\ (?:command\ )?not\ found$
-      | \S+:\ command\ not\ found$ | command\ not\ found:\s
-      | \S+:\ .*\bNo\ module\ named\b
-      | jq:\ error | parse\ error: | psql:\ error | sqlite3?:\ Error | Error:\ in\ prepare
-    )""",
-    re.X,
+_PLAIN_ERROR = re.compile(
+    r"(?:Error\b|Unknown \w+ target|Failed to |Unable to |Could not |No \w+ provider\b"
+    r"|[\w ]{1,40} failed\b)"
 )
-"""Lines that programs print when they give up; believed among the last lines."""
-_WEAK = re.compile(
-    r"^[\w./+\[\]-]+: .*(?:No such file or directory|Permission denied|Is a directory|"
-    r"Not a directory|No space left on device|Read-only file system|Operation not permitted|"
-    r"Connection refused|Name or service not known|invalid option.*|Cannot open.*)\.?$",
-    re.I,
-)
-"""Complaints about one of possibly many things; believed where nothing else was printed."""
-_STRONG_WITHIN = 4
-"""Last lines among which a strong sign counts: hints often follow it."""
+"""How tools that usually answer JSON begin when they only say what went wrong."""
 
 
 def outcome_from_text(tool: str, text: str, arguments: Mapping[str, Any] | None = None) -> Outcome:
@@ -175,20 +152,12 @@ def _from_shell(text: str, arguments: Mapping[str, Any]) -> Outcome:
         return _from_error(text)
     if text.startswith("Command still running (session "):
         return Outcome(status="ok")
-    if _hidden_failure(text, str(arguments.get("command") or "")):
+    command = str(arguments.get("command") or "").strip()
+    if told := told_exit_code(text, command):
+        return Outcome(status="nonzero_exit", exit_code=told, error="hidden")
+    if hidden_failure(text, command):
         return Outcome(status="nonzero_exit", error="hidden")
     return Outcome(status="truncated" if _CUT.search(text) else "ok", exit_code=0)
-
-
-def _hidden_failure(text: str, command: str) -> bool:
-    if command and (not hides_exit_code(command) or shows_files(command)):
-        return False
-    lines = [line for line in text.splitlines() if line.strip()]
-    if not lines:
-        return False
-    if any(_STRONG.match(line) for line in lines[-_STRONG_WITHIN:]):
-        return True
-    return all(_WEAK.match(line) for line in lines)
 
 
 def _from_process(text: str) -> Outcome:
@@ -233,7 +202,7 @@ def _from_other(text: str) -> Outcome:
         if isinstance(status, int) and status >= 400:
             return Outcome(status="tool_error", error="http")
         return Outcome(status="truncated" if value.get("truncated") is True else "ok")
-    if re.match(r"(?:Error\b|Web (?:fetch|search) failed|Unknown \w+ target|Failed to )", text):
+    if _PLAIN_ERROR.match(text) and ("\n" not in text or text.startswith("Web ")):
         return _from_error(text)
     return Outcome(status="ok")
 

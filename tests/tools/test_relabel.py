@@ -2,8 +2,9 @@
 
 `labelled_results.jsonl` has one result a line: tool, arguments (null where a record has none),
 text, the status and exit code a person gave it, and why where that is not obvious. The rules
-were written looking at the `dev` part; the `held-out` part was labelled before the rules were
-run on it, and they were not changed for it, so its rate is the honest one.
+were written looking at the `dev` part. The `held-out` part was labelled before the rules got
+their present form and chosen to be hard: most of it are failures hidden by a pipe, of programs
+that the rules do not name. Its rate, not that of `dev`, is what to expect of strange records.
 """
 
 import json
@@ -45,7 +46,7 @@ def test_the_corpus_is_large_and_varied():
 
 
 def test_rates_are_what_they_were(record_property):
-    for split, least in (("dev", 0.97), ("held-out", 0.88)):
+    for split, least in (("dev", 0.98), ("held-out", 0.85)):
         found = rates(split)
         record_property(split, found)
         assert found["status"] >= least, found
@@ -54,7 +55,7 @@ def test_rates_are_what_they_were(record_property):
 
 def test_the_rules_rather_miss_a_failure_than_invent_one():
     invented = rates("dev")["invented"] + rates("held-out")["invented"]
-    assert invented <= 2
+    assert invented <= 1
 
 
 def test_size_is_that_of_the_text():
