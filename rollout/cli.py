@@ -12,7 +12,17 @@ import sys
 import typer
 
 from ise_env.errors import ConfigError, IseError
-from ise_env.rollout.commands import collect, evaluate, foreign, intents, machine, runs, upkeep
+from ise_env.rollout.commands import (
+    collect,
+    evaluate,
+    foreign,
+    intents,
+    machine,
+    runs,
+    serve,
+    upkeep,
+    validate,
+)
 
 app = typer.Typer(
     name="ise",
@@ -22,7 +32,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (collect, evaluate, intents, runs, upkeep, foreign, machine):
+for group in (collect, evaluate, intents, runs, upkeep, foreign, validate, serve, machine):
     group.register(app)
 
 

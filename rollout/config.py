@@ -15,7 +15,7 @@ from ise_env.traces.layout import Manifest
 from ise_env.traces.serialise import canonical
 from ise_env.workspaces.protocol import Limits
 
-_MODEL_SPEC = re.compile(r"(?P<kind>openai|llm):(?P<endpoint>.+)", re.DOTALL)
+_MODEL_SPEC = re.compile(r"(?P<kind>openai|llm(?:\+[\w+-]+)?):(?P<endpoint>.+)", re.DOTALL)
 
 
 class RolloutConfig(BaseModel):

@@ -106,7 +106,7 @@ def _begin_run(request: Request, prices: Prices | None) -> tuple[RolloutConfig, 
     check_is_free(request.out)
     hashes = tuple(i.sha256() for i in _usable_intents(request.intents, config))
     total = episodes_wanted(request.n, request.trials, len(hashes))
-    _preflight(config, request, prices)
+    _preflight(config, request, prices, next(load_intents(request.intents)))
     manifest = Manifest(
         run_id=run_id_of(config, hash_of(hashes)),
         created=now(),
@@ -134,7 +134,7 @@ def _continue_run(request: Request, prices: Prices | None) -> tuple[RolloutConfi
             f"{request.out}: holds shard {shard[0]}/{shard[1]} of its run; give the others "
             "their own --out and join them with `ise merge`"
         )
-    _preflight(config, request, prices)
+    _preflight(config, request, prices, IntentList.open(layout.intents)[0])
     store = RunStore.reopen(request.out, writer=_writer_of(shard))
     try:
         intents = _intents_to_continue(layout, request.intents, config)
@@ -188,15 +188,15 @@ def _usable_intents(path: Path, config: RolloutConfig) -> Iterator[Intent]:
         yield intent
 
 
-def _preflight(config: RolloutConfig, request: Request, prices: Prices | None) -> None:
+def _preflight(
+    config: RolloutConfig, request: Request, prices: Prices | None, first: Intent
+) -> None:
     """Find out once what would otherwise fail in every episode, before anything is written."""
     agent = make_agent(config.agent)()
     check_prices(prices, agent.provenance.model, request.pace.max_cost_usd)
     agent.close()
     if config.user is not None:
-        # Whoever plays the user, it is made anew for each intent; any will do to try the name.
-        trial = Intent(id="preflight", utterance="List the files.", source="text")
-        make_user(config.user, intent=trial, subgoals=[], rng=np.random.default_rng(0))
+        make_user(config.user, intent=first, subgoals=[], rng=np.random.default_rng(0))
     env = IntentEnv(**config.env_arguments())
     backend = make_backend(config.workspace)
     backend.create(

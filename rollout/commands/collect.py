@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -141,6 +142,10 @@ def rollout(
         ),
         seal=seal,
     )
+    if "human" in (agent, user):
+        # A person at the terminal plays one episode at a time, without a bar in between.
+        request = replace(request, pace=replace(request.pace, concurrency=1))
+        quiet = True
     outcome = collect(request, display_for(Console(stderr=True), quiet=quiet))
     if json:
         print_json(summary_of(out, outcome))
