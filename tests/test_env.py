@@ -224,7 +224,7 @@ def test_token_budget_counts_reported_usage():
 
 
 def test_an_agent_that_ends_its_own_workspace_ends_its_episode():
-    env = IntentEnv(TEXT, limits={"memory_bytes": 256 * 2**20, "disk_bytes": 32 * 2**20})
+    env = IntentEnv(TEXT)
     env.reset(seed=1)
     env.step(says(call("write", path="kept.txt", content="here")))
     bomb = "kill -9 -1; kill -9 1; echo survived"
