@@ -177,6 +177,10 @@ class FileChange:
     """Of the content now, for regular files; None when deleted or not asked for."""
 
 
+Template = Iterable[SeedFile] | bytes | str
+"""A tree to start from: files, a tar from `Workspace.archive`, or a stored one's name."""
+
+
 class WorkspaceGone(AgentError):
     """The workspace's processes ended while the episode was going on.
 
@@ -357,11 +361,15 @@ class Backend(Protocol):
         """Find out what is really enforced here; starts nothing that outlives the call."""
         ...
 
+    def prepare(self, template: Template) -> str:
+        """Store a template once; its name can be given to `create` again and again."""
+        ...
+
     def create(
         self,
         *,
         limits: Limits | None = None,
-        template: Iterable[SeedFile] | bytes = (),
+        template: Template = (),
         allow_degraded: Sequence[str] = (),
         owner: str = "",
     ) -> Workspace:
@@ -369,8 +377,8 @@ class Backend(Protocol):
 
         Args:
             limits: Resource limits; defaults apply when None.
-            template: Files of a shared snapshot, or what `archive` returned: stored once by
-                content, never written to.
+            template: Files of a shared snapshot, what `archive` returned, or the name that
+                `prepare` gave: stored once by content, never written to.
             allow_degraded: Names of limits that may go unenforced.
             owner: Label that `reap` and `ise clean` show.
 

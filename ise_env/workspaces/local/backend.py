@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import os
 import shutil
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ise_env.errors import WorkspaceError
+from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.local import cgroups, templates
 from ise_env.workspaces.local import limits as limit_rules
@@ -20,7 +22,7 @@ from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
 from ise_env.workspaces.local.spawner import CHECK, LIVE, ROOT, TEMPLATES
 from ise_env.workspaces.local.workspace import LocalWorkspace
-from ise_env.workspaces.protocol import Limits, Probe, Requirement, SeedFile
+from ise_env.workspaces.protocol import WORKDIR, Limits, Probe, Requirement, SeedFile, Template
 
 SANDBOX_UID = 64_617
 """Host user of the sandboxes when root starts them: no account, nothing belongs to it."""
@@ -50,6 +52,28 @@ class LocalBackend:
         self._lock = threading.Lock()
         self._machine: _Machine | None = None
         self._live: weakref.WeakSet[LocalWorkspace] = weakref.WeakSet()
+        atexit.register(_call, weakref.WeakMethod(self.close))
+        os.register_at_fork(
+            after_in_child=functools.partial(_call, weakref.WeakMethod(self._forget))
+        )
+
+    def close(self) -> None:
+        """Close every workspace that is left, and end the spawner."""
+        for workspace in list(self._live):
+            workspace.close()
+        with self._lock:
+            machine, self._machine = self._machine, None
+        if machine is not None:
+            machine.spawner.close()
+
+    def _forget(self) -> None:
+        """In a forked child: let go of what is the parent's, so that it ends with the parent."""
+        self._lock = threading.Lock()
+        for workspace in list(self._live):
+            workspace.forget_in_child()
+        if self._machine is not None:
+            self._machine.spawner.forget_in_child()
+            self._machine = None
 
     # --- starting -----------------------------------------------------------------------------
 
@@ -57,7 +81,7 @@ class LocalBackend:
         self,
         *,
         limits: Limits | None = None,
-        template: Iterable[SeedFile] | bytes = (),
+        template: Template = (),
         allow_degraded: Sequence[str] = (),
         owner: str = "",
     ) -> LocalWorkspace:
@@ -66,15 +90,38 @@ class LocalBackend:
         limit_rules.check(limits)
         machine = self._ready()
         degraded = machine.enforced.degraded(allow_degraded)
-        items, rest = _read_template(template)
-        name = templates.prepare(machine.templates, items, machine.owner) if items else ""
+        name, rest = self._store(machine, template)
         lower = f"{TEMPLATES}/{name}" if name else ""
-        workspace = self._start(machine, limits, lower, None, degraded)
+        workspace = self._start(machine, limits, lower, None, degraded, owner)
         if name:
             workspace.image += f"+{name}"
         if rest:
             workspace.populate(rest)
         return workspace
+
+    def prepare(self, template: Template) -> str:
+        """Store a template; its name can be given to `create` in its place.
+
+        Raises:
+            ConfigError: It holds files outside of `WORKDIR`, or is not an archive.
+        """
+        name, rest = self._store(self._ready(), template)
+        if rest:
+            raise ConfigError(f"a template holds files below {WORKDIR} only, not {rest[0].path}")
+        return name
+
+    @staticmethod
+    def _store(machine: _Machine, template: Template) -> tuple[str, list[SeedFile]]:
+        if isinstance(template, str):
+            if template and not (machine.templates / template).is_dir():
+                raise ConfigError(f"no template {template!r} is stored here")
+            return template, []
+        rest: list[SeedFile] = []
+        if isinstance(template, bytes):
+            items = templates.of_archive(template)
+        else:
+            items, rest = templates.of_files(template)
+        return templates.prepare(machine.templates, items, machine.owner) if items else "", rest
 
     def _start(
         self,
@@ -83,6 +130,7 @@ class LocalBackend:
         lower: str,
         frozen: Sandbox | None,
         degraded: tuple[str, ...],
+        owner: str = "",
     ) -> LocalWorkspace:
         request = {
             "op": "start",
@@ -101,7 +149,7 @@ class LocalBackend:
             "data_bytes": limit_rules.data_limit(machine.enforced, limits),
         }
         with contextlib.ExitStack() as undo:
-            group = cgroups.make(machine.enforced.placement, limits)
+            group = cgroups.make(machine.enforced.placement, limits, owner)
             undo.callback(group.remove)
             sandbox = self._spawn(machine, request, group, frozen)
             undo.callback(sandbox.close)
@@ -163,6 +211,12 @@ class LocalBackend:
         return lines
 
 
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    bound = method()
+    if bound is not None:
+        bound()
+
+
 def _prepare() -> _Machine:
     """Make the root, find the limits, start the spawner."""
     state = roots.state_directory()
@@ -183,14 +237,6 @@ def _prepare() -> _Machine:
         "seccomp": enforced.seccomp,
     }
     return _Machine(root, enforced, SpawnerClient(config), store, owner)
-
-
-def _read_template(
-    template: Iterable[SeedFile] | bytes,
-) -> tuple[list[templates.Item], list[SeedFile]]:
-    if isinstance(template, bytes):
-        return templates.of_archive(template), []
-    return templates.of_files(template)
 
 
 def _bubblewrap() -> str:

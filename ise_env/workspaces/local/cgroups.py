@@ -175,13 +175,19 @@ def _can_make_groups(parent: Path) -> bool:
     return True
 
 
-def make(placement: Placement, limits: Limits) -> Group:
+def make(placement: Placement, limits: Limits, owner: str = "") -> Group:
     """Make the groups of one workspace, limits set.
+
+    Args:
+        placement: Where.
+        limits: Which.
+        owner: Goes into their names, letters and digits of it.
 
     Raises:
         OSError: The kernel refuses a group or a limit.
     """
-    name = owners.label(str(next(_NUMBERS)))
+    shown = "".join(c for c in owner if c.isascii() and (c.isalnum() or c in "._"))[:40]
+    name = owners.label(f"{next(_NUMBERS)}{'-' if shown else ''}{shown}")
     group = Group(tuple(dict.fromkeys(parent / name for parent in placement.parents.values())))
     try:
         for path in group.paths:

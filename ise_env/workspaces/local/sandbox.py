@@ -97,6 +97,10 @@ class Sandbox:
     def close(self) -> None:
         """Let go of everything; the tree is gone with that."""
         self.control.close()
+        self.forget_in_child()
+
+    def forget_in_child(self) -> None:
+        """Close the descriptors beside the socket."""
         for fd in (self.errors, self.tree, self.mounts, self.monitor, self.first):
             if fd >= 0:
                 with contextlib.suppress(OSError):

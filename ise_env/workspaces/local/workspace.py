@@ -101,6 +101,12 @@ class LocalWorkspace(LiveWorkspace):
                 self._sandbox.close()
                 self._group.remove()
 
+    def forget_in_child(self) -> None:
+        """After a fork: drop our copies of the descriptors, and do nothing to the workspace."""
+        self._closed = True
+        self._channel.forget_in_child()
+        self._sandbox.forget_in_child()
+
     def __enter__(self) -> LocalWorkspace:
         return self
 
