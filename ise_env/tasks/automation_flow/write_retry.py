@@ -154,8 +154,8 @@ class WriteRetry(Kit[Params]):
             SubGoal(
                 id="use",
                 request=f"run {fetch} under it with at most {p.tries} tries and a delay of 0, keep "
-                f"only the lines that it writes itself about its tries in {log_file}, and tell me how many "
-                "tries it took",
+                f"only the lines that it writes itself about its tries in {log_file}, and tell me "
+                "how many tries it took",
                 label="the fetch under the retry script",
                 facts=(Fact("fetch", fetch), Fact("log", log_file), Fact("tries", f"{p.tries}")),
                 artifacts=(log_file, f"{p.folder}/rates.csv"),
@@ -204,7 +204,7 @@ class WriteRetry(Kit[Params]):
             ),
             ran(
                 "usage",
-                f"./retry.sh 3 true 2>/dev/null; echo $?",
+                "./retry.sh 3 true 2>/dev/null; echo $?",
                 "2\nstatus=0\n",
             ),
             Text(id="rates", subgoal="use", path=f"{f}/rates.csv", text=TextMatch(equals=w.rates)),
