@@ -9,10 +9,11 @@ from functools import lru_cache
 from importlib import resources
 
 from ise_env.errors import ConfigError
-from ise_env.intents.model import Persona, Realiser
+from ise_env.intents.model import Realiser
 from ise_env.intents.pools import Style
 from ise_env.intents.realisers import Draft, missing_facts
 from ise_env.intents.realisers.grammar import Grammar
+from ise_env.intents.realisers.phrasing import phrased
 from ise_env.tasks.kit import SubGoal
 
 VERSION = "1"
@@ -56,35 +57,59 @@ class _Speech:
         self._style = style
         self._draft = draft
         self._rng = random.Random(f"template {VERSION} {draft.seed}")
-        self._tags = frozenset((style.register_, *style.traits))
-        self._slots = _slots(draft.persona, len(draft.subgoals))
+        level = draft.persona.experience_level.lower()
+        self._tags = frozenset((style.register_, level, *style.traits))
+        self._slots = _slots(draft)
+        self._used: set[str] = set()
 
     def text(self) -> str:
-        """Opening, steps, closing."""
-        opening = " ".join(part for part in self._opening() if part)
-        closing = self._say("closing") if self._chance(0.2, 0.4, 0.6) else ""
-        if self._style.layout == "list":
-            parts = [opening, *self._numbered(), closing]
-            return "\n".join(part for part in parts if part)
-        return " ".join(part for part in (opening, *self._prose(), closing) if part)
+        """Opening, steps, closing, in one of several orders."""
+        opening, after = self._around()
+        if self._style.layout == "list" and self._rng.random() < 0.8:
+            parts = ["\n".join([opening, *self._numbered()]), after]
+            return "\n".join(part for part in parts if part).strip()
+        return " ".join(part for part in (opening, *self._prose(), after) if part)
 
-    def _opening(self) -> Iterator[str]:
-        if self._chance(0.1, 0.3, 0.5):
-            yield self._say("greeting")
-        if self._chance(0.3, 0.6, 0.8):
-            yield self._say("self")
-        if self._draft.complexity != "simple" and self._chance(0.1, 0.4, 0.7):
-            yield self._say("motive")
-        if self._style.layout == "list" or self._chance(0.2, 0.3, 0.4):
-            yield self._say("lead")
+    def _around(self) -> tuple[str, str]:
+        """What is said before and after the steps."""
+        greeting = self._maybe("greeting", 0.15, 0.35, 0.5)
+        self_ = self._maybe("self", 0.35, 0.6, 0.75)
+        motive = self._maybe(self._motive(), 0.25, 0.5, 0.8)
+        lead = self._maybe("lead", 0.25, 0.3, 0.35)
+        overview = self._maybe("overview", 0.05, 0.15, 0.3) if self._long else ""
+        closing = self._maybe("closing", 0.15, 0.4, 0.6)
+        if self._style.layout == "list" and not lead:
+            lead = self._say("lead")
+        order = self._rng.random()
+        if order < 0.5:
+            before = [greeting, self_, motive, overview, lead]
+        elif order < 0.75:
+            before = [greeting, motive, self_, overview, lead]
+        elif order < 0.9:
+            closing = " ".join(filter(None, [self._say("aside") if self_ else "", closing]))
+            before = [greeting, motive, overview, lead]
+        else:
+            closing = " ".join(filter(None, [motive, closing]))
+            before = [greeting, self_, overview, lead]
+        return " ".join(filter(None, before)), closing
+
+    @property
+    def _long(self) -> bool:
+        return self._draft.complexity != "simple"
+
+    def _motive(self) -> str:
+        own = f"motive_{self._draft.family}"
+        known = self._grammar.has(own)
+        return own if known and self._rng.random() < 0.6 else "motive_any"
 
     def _prose(self) -> Iterator[str]:
         for position, goal in self._positions():
-            yield self._say(position, clause=self._clause(goal))
+            yield self._step(position, goal)
 
     def _numbered(self) -> Iterator[str]:
+        mark = self._rng.choice(("{}. ", "{}) ", "- ", "({}) "))
         for number, (_, goal) in enumerate(self._positions(), 1):
-            yield f"{number}. {_sentence(self._clause(goal))}"
+            yield mark.format(number) + _sentence(self._clause(goal))
 
     def _positions(self) -> Iterator[tuple[str, SubGoal]]:
         """Say of each sub-goal how it follows on what came before."""
@@ -100,17 +125,35 @@ class _Speech:
                 else:
                     yield "same" if own else "next", goal
 
+    def _step(self, position: str, goal: SubGoal) -> str:
+        """One step; connectives do not repeat while there are others."""
+        clause = self._clause(goal)
+        frame = ""
+        for _ in range(12):
+            frame = self._grammar.expand(position, self._rng, {"clause": _CLAUSE}, self._tags)
+            asks = frame.endswith("?") and _CLAUSE in frame
+            if frame not in self._used and not (asks and _UNASKABLE.search(clause)):
+                break
+        self._used.add(frame)
+        return _sentence(frame.replace(_CLAUSE, clause))
+
     def _clause(self, goal: SubGoal) -> str:
-        return goal.request
+        kit = next(kit for kit, goals in self._draft.tasks if goal in goals)
+        return phrased(kit, goal, self._rng)
 
-    def _chance(self, short: float, medium: float, long: float) -> bool:
+    def _maybe(self, rule: str, short: float, medium: float, long: float) -> str:
         limit = {"short": short, "medium": medium, "long": long}[self._style.length]
-        return self._rng.random() < limit
+        tier = {"simple": 0.6, "medium": 0.9, "complex": 1.15}[self._draft.complexity]
+        return self._say(rule) if self._rng.random() < limit * tier else ""
 
-    def _say(self, rule: str, **slots: str) -> str:
-        return _sentence(
-            self._grammar.expand(rule, self._rng, {**self._slots, **slots}, self._tags)
-        )
+    def _say(self, rule: str) -> str:
+        return _sentence(self._grammar.expand(rule, self._rng, self._slots, self._tags))
+
+
+_UNASKABLE = re.compile(r"[;:?]|\. ")
+"""What makes a clause too much for one question."""
+
+_CLAUSE = "\N{OBJECT REPLACEMENT CHARACTER}"
 
 
 @lru_cache(maxsize=1)
@@ -118,14 +161,18 @@ def _english() -> Grammar:
     return Grammar.load(resources.files("ise_env.intents.realisers").joinpath("english.toml"))
 
 
-def _slots(persona: Persona, count: int) -> dict[str, str]:
-    return {
+def _slots(draft: Draft) -> dict[str, str]:
+    persona, count = draft.persona, len(draft.subgoals)
+    labels = [goals[0].label for _, goals in draft.tasks if goals]
+    slots = {
         "name": persona.name.split()[0],
         "role": with_article(persona.role),
         "place": persona.work_context,
-        "industry": persona.industry,
         "count": _NUMBERS[count] if count < len(_NUMBERS) else str(count),
     }
+    if len(labels) > 1:
+        slots["summary"] = f"{', '.join(labels[:-1])} and {labels[-1]}"
+    return slots
 
 
 def with_article(role: str) -> str:
@@ -139,6 +186,7 @@ def with_article(role: str) -> str:
 
 def _sentence(text: str) -> str:
     """Capital first letter, one mark at the end."""
-    text = text.strip()
+    text = text.strip() or "-"
     text = text[:1].upper() + text[1:]
-    return text if text.endswith((".", "?", "!", ":", ",")) else text + "."
+    done = text.endswith((".", "?", "!", ":")) or (text[0] == "(" and text[-1] == ")")
+    return text if done else text + "."

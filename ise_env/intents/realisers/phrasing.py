@@ -1,0 +1,68 @@
+"""Saying a kit's request in other words without changing what is asked for.
+
+`phrasing.toml` lists stretches of requests and other ways to put them: some that hold for any
+kit, some for one kit only. Facts are masked as `{id}` before anything is looked for, so they
+come out as they went in.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+
+from ise_env.intents.realisers.grammar import choose
+from ise_env.tasks.kit import SubGoal
+
+EVERYWHERE = "everywhere"
+"""The table of what holds for any kit."""
+
+_MASK = re.compile(r"\{([a-z_0-9]+)\}")
+
+
+def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
+    """Return the request of a sub-goal, some of its stretches in other words.
+
+    Args:
+        kit: Name of the kit that it belongs to.
+        goal: Its own ids, without the task's in front, or the episode's.
+        rng: Chooses; the kit's own words are always among the choices.
+    """
+    pattern, alternatives = _stretches(kit)
+    facts = {fact.id.rpartition(".")[2]: fact.value for fact in goal.facts}
+
+    def other(match: re.Match[str]) -> str:
+        return choose(rng, rng.choice((match[0], *alternatives[match[0]])))
+
+    text = pattern.sub(other, masked(goal.request, facts))
+    return _MASK.sub(lambda match: facts.get(match[1], match[0]), text)
+
+
+def masked(text: str, facts: Mapping[str, str]) -> str:
+    """Put `{id}` where a fact's value stands as a unit, the longest values first."""
+    ids = {}
+    for name, value in facts.items():
+        ids.setdefault(value, name)
+    if not ids:
+        return text
+    values = "|".join(re.escape(value) for value in sorted(ids, key=len, reverse=True))
+    return re.sub(rf"(?<![^\W_])(?:{values})(?![^\W_])", lambda match: f"{{{ids[match[0]]}}}", text)
+
+
+@lru_cache(maxsize=1)
+def phrasing() -> dict[str, dict[str, list[str]]]:
+    """The whole data file: table, stretch, other ways to put it."""
+    file = resources.files("ise_env.intents.realisers").joinpath("phrasing.toml")
+    return tomllib.loads(file.read_text("utf-8"))
+
+
+@lru_cache(maxsize=1024)
+def _stretches(kit: str) -> tuple[re.Pattern[str], dict[str, list[str]]]:
+    """What to look for in a kit's requests: the kit's own stretches first, then long ones."""
+    own, general = phrasing().get(kit, {}), phrasing()[EVERYWHERE]
+    ordered = [*sorted(own, key=len, reverse=True), *sorted(general, key=len, reverse=True)]
+    pattern = "|".join(rf"(?<!\w){re.escape(stretch)}(?!\w)" for stretch in ordered)
+    return re.compile(pattern), {**general, **own}
