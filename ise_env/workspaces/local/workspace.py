@@ -63,15 +63,20 @@ class LocalWorkspace(LiveWorkspace):
 
     def checkpoint(self) -> None:
         """Remember the tree as it is now."""
-        self._before = self._tree.remember(WORKDIR)
+        self._before = self._open_tree().remember(WORKDIR)
 
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint (no hashes), sorted by path."""
-        return self._tree.changes(WORKDIR, self._before, hashes=False)
+        return self._open_tree().changes(WORKDIR, self._before, hashes=False)
 
     def archive(self) -> bytes:
         """The tree below `WORKDIR` as an uncompressed tar."""
-        return self._tree.archive(WORKDIR)
+        return self._open_tree().archive(WORKDIR)
+
+    def _open_tree(self) -> Tree:
+        if self._closed:
+            raise WorkspaceGone("the workspace is closed")
+        return self._tree
 
     def freeze(self) -> FrozenWorkspace:
         """Kill every process inside and return the tree as it is left."""

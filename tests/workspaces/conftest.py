@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from ise_env.workspaces import make_backend
+from ise_env.workspaces.protocol import Backend, Probe, Workspace
+
+BACKENDS = ["local"]
+
+Make = Callable[..., Workspace]
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    made = make_backend(request.param)
+    lacking = [r for r in made.probe().requirements if r.status == "unavailable"]
+    if lacking:
+        pytest.skip("; ".join(f"{r.name}: {r.how} (mend: {r.mend})" for r in lacking))
+    return made
+
+
+@pytest.fixture(scope="session")
+def probe(backend: Backend) -> Probe:
+    return backend.probe()
+
+
+@pytest.fixture(scope="session")
+def weak(probe: Probe) -> tuple[str, ...]:
+    """Limits that this machine cannot enforce; the tests go on without them."""
+    return tuple(r.name for r in probe.requirements if r.status == "degraded")
+
+
+@pytest.fixture
+def make(backend: Backend, weak: tuple[str, ...]) -> Iterator[Make]:
+    """Create workspaces that are closed when the test ends."""
+    with ExitStack() as stack:
+
+        def create(**options: object) -> Workspace:
+            made = backend.create(allow_degraded=weak, **options)  # type: ignore[arg-type]
+            stack.callback(made.close)
+            return made
+
+        yield create
+
+
+@pytest.fixture
+def workspace(make: Make) -> Workspace:
+    return make()
