@@ -203,8 +203,9 @@ class ModelClient:
         secret = self.endpoint.key()
         try:
             with self._limiter.slot(_estimate(body), deadline, self._closing.is_set) as slot:
+                sdk = self._connect()
                 began = time.monotonic()
-                text, kind = self._send(body, headers, deadline)
+                text, kind = self._send(sdk, body, headers, deadline)
                 completion = self._read(text, kind, secret)
                 _settle(slot, completion)
         except LimitTimeout:
@@ -222,7 +223,7 @@ class ModelClient:
         return replace(completion, latency_s=time.monotonic() - began)
 
     def _send(
-        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float
+        self, sdk: Any, body: dict[str, Any], headers: Mapping[str, str], deadline: float
     ) -> tuple[bytes, str]:
         """Send one request and read the answer, however slowly it drips, within the time.
 
@@ -231,7 +232,7 @@ class ModelClient:
         """
         now = time.monotonic()
         patience = max(0.0, min(self.endpoint.timeout_s, deadline - now))
-        create = self._connect().chat.completions.with_streaming_response.create
+        create = sdk.chat.completions.with_streaming_response.create
         # Everything goes through extra_body: the SDK's named parameters would walk the whole
         # history to check its types, and refuse fields that are newer than the SDK.
         with create(
@@ -343,13 +344,15 @@ def _worth_repeating(error: BaseException) -> bool:
     return isinstance(error, AttemptFailed) and error.error.retryable
 
 
-_backoff = tenacity.wait_random_exponential(multiplier=0.5, max=30.0)
+# Ten attempts wait 90 s in all: an endpoint that is gone for a minute costs no episode.
+_backoff = tenacity.wait_exponential(multiplier=0.5, max=20.0) + tenacity.wait_random(0, 1)
 
 
 def _wait(state: tenacity.RetryCallState) -> float:
     after = _failure_of(state).after_s
     # Never earlier than asked; a little later, so that not everybody comes back at once.
-    return _backoff(state) if after is None else after + min(1.0, _backoff(state))
+    delay = float(_backoff(state))
+    return delay if after is None else after + min(1.0, delay)
 
 
 def _failure_of(state: tenacity.RetryCallState) -> AttemptFailed:
@@ -361,10 +364,9 @@ def _failure_of(state: tenacity.RetryCallState) -> AttemptFailed:
 def _final(failure: AttemptFailed, failed: Sequence[str]) -> ModelEndpointError:
     error = failure.error
     if len(failed) > 1:
-        tail = f" (after {len(failed)} attempts: {', '.join(failed)})"
-        wait = failure.after_s
-        if wait is not None:
-            tail = f" (asked to wait {wait:g} s; after {len(failed)} attempts)"
+        others = sorted({label for label in failed if label != failure.label})
+        before = f", some ended in {', '.join(others)}" if others else ""
+        tail = f" (after {len(failed)} attempts{before})"
         error = type(error)(f"{error}{tail}", status=error.status, retryable=error.retryable)
     return error
 

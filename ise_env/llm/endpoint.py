@@ -80,7 +80,7 @@ class Endpoint:
     key_env: str | None = None
     timeout_s: float = 300.0
     deadline_s: float = 900.0
-    attempts: int = 8
+    attempts: int = 10
     stream: bool = False
     concurrency: int | None = None
     requests_per_minute: float | None = None

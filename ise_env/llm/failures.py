@@ -115,6 +115,7 @@ def from_exception(cause: Exception, endpoint: Endpoint, secret: str) -> Attempt
     transport = type(cause).__module__.partition(".")[0] in _TRANSPORT_MODULES
     if isinstance(cause, openai.APIConnectionError) or transport:
         said = one_line(str(root) or type(root).__name__, secret)
+        said = re.sub(r"^\[Errno -?\d+\] ", "", said)
         reached = type(root).__name__ != "ConnectError"
         what = f"connection lost: {said}" if reached else f"cannot connect: {said}"
         error = ModelEndpointError(f"{where}: {what}", retryable=True)
