@@ -18,6 +18,7 @@ from ise_env.rollout.commands import (
     foreign,
     intents,
     machine,
+    reexec,
     runs,
     serve,
     upkeep,
@@ -32,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (collect, evaluate, intents, runs, upkeep, foreign, validate, serve, machine):
+for group in (collect, evaluate, intents, runs, upkeep, foreign, reexec, validate, serve, machine):
     group.register(app)
 
 

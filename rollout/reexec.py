@@ -1,0 +1,251 @@
+"""Playing stored actions again in fresh workspaces, and comparing what comes back.
+
+A trajectory that gives the same tool results, the same verdicts and the same files a second
+time is execution-grounded: nothing in it was made up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from ise_env.action import text_of
+from ise_env.env import IntentEnv
+from ise_env.errors import ConfigError, IseError
+from ise_env.rollout.config import RolloutConfig
+from ise_env.rollout.session import configuration_of
+from ise_env.traces.layout import Layout
+from ise_env.traces.normaliser import VOLATILE_PATHS, Translation, rules_needed, same
+from ise_env.traces.reader import read_run
+from ise_env.traces.record import Trajectory
+from ise_env.traces.redact import Redactor
+
+_SHOWN = 300
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One thing that came out otherwise."""
+
+    where: str
+    stored: str
+    again: str
+
+
+@dataclass
+class Reexecution:
+    """What became of one trajectory when it was played again."""
+
+    episode_id: str
+    results: int = 0
+    """Tool results compared."""
+    identical: int = 0
+    """Of these, equal to the letter."""
+    allowed: Counter[str] = field(default_factory=Counter)
+    """Rules of the normaliser that the others needed."""
+    differences: list[Difference] = field(default_factory=list)
+    skipped: str = ""
+    """Why it could not be played again; empty if it was."""
+
+    @property
+    def same(self) -> bool:
+        """Whether everything came out as stored, but for allowed differences."""
+        return not self.skipped and not self.differences
+
+    def differs(self, where: str, stored: object, again: object) -> None:
+        """Note a difference."""
+        self.differences.append(Difference(where, _cut(stored), _cut(again)))
+
+
+def _cut(value: object) -> str:
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN // 2]} ... {text[-_SHOWN // 2 :]}"
+
+
+def reexecute_run(
+    run: Path, *, n: int | None = None, concurrency: int = 2
+) -> Iterator[Reexecution]:
+    """Play the trajectories of a run again, in the order in which they end.
+
+    Args:
+        run: Run directory, or a file of records (played with the default configuration).
+        n: Only so many, from the first on.
+        concurrency: Episodes at the same time.
+
+    Raises:
+        ConfigError: The run cannot be read.
+    """
+    layout = Layout(run)
+    fields: Any = {"agent": "replay:"}
+    if layout.is_run:
+        fields = layout.read_manifest().configuration.get("rollout", fields)
+    config = configuration_of(fields)
+
+    def play(record: Trajectory) -> Reexecution:
+        return reexecute(record, _config_for(record, config, run))
+
+    yield from _in_threads(play, islice(read_run(run), n), concurrency)
+
+
+def _config_for(record: Trajectory, config: RolloutConfig, run: Path) -> RolloutConfig:
+    user = record.provenance.user
+    if user is None or user.scripted:
+        return config
+    # What a model said as the user cannot be had again: the stored turns are said again.
+    return config.model_copy(update={"user": f"replay:{run}"})
+
+
+def _in_threads(
+    play: Callable[[Trajectory], Reexecution], records: Iterator[Trajectory], concurrency: int
+) -> Iterator[Reexecution]:
+    """Like `map`, but takes no more records in than are being played."""
+    with ThreadPoolExecutor(concurrency) as pool:
+        playing: set[Future[Reexecution]] = set()
+        try:
+            for record in records:
+                playing.add(pool.submit(play, record))
+                if len(playing) >= concurrency:
+                    done, playing = wait(playing, return_when=FIRST_COMPLETED)
+                    yield from (future.result() for future in done)
+            for future in playing:
+                yield future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def reexecute(record: Trajectory, config: RolloutConfig) -> Reexecution:
+    """Play one trajectory again and compare."""
+    report = Reexecution(record.episode_id)
+    if record.workspace is None:
+        report.skipped = "recorded elsewhere: nothing says what it ran on"
+        return report
+    env = IntentEnv(record.intent, **config.env_arguments())
+    try:
+        again = _play(env, record)
+    except ConfigError as error:
+        report.skipped = str(error)
+        return report
+    except IseError as error:
+        report.skipped = f"{type(error).__name__}: {error}"
+        return report
+    finally:
+        env.close()
+    _compare(record, Redactor.of_this_host().redact(again), report)
+    return report
+
+
+def _play(env: IntentEnv, record: Trajectory) -> Trajectory:
+    env.reset(seed=record.seed)
+    over, translation = False, Translation()
+    for number, message in enumerate(record.messages):
+        if message["role"] == "assistant" and not over:
+            _, _, terminated, truncated, _ = env.step(_translated(message, translation))
+            over = terminated or truncated
+            for before, after in zip(
+                record.messages[number + 1 :], env.episode.messages[number + 1 :], strict=False
+            ):
+                translation.learn(text_of(before), text_of(after))
+    if not over:
+        env.truncate(record.termination.reason)
+    return env.trajectory(
+        agent=record.provenance.agent,
+        episode_id=record.episode_id,
+        run_id=record.run_id,
+        trial=record.trial,
+    )
+
+
+def _translated(message: dict[str, Any], translation: Translation) -> dict[str, Any]:
+    """A stored action, with the identifiers that came out otherwise this time."""
+    action = {key: value for key, value in message.items() if key != "x"}
+    if "tool_calls" in action:
+        action["tool_calls"] = [
+            call if not _has_arguments(call) else _translated_call(call, translation)
+            for call in action["tool_calls"]
+        ]
+    return action
+
+
+def _has_arguments(call: Any) -> bool:
+    function = call.get("function") if isinstance(call, dict) else None
+    return isinstance(function, dict) and isinstance(function.get("arguments"), str)
+
+
+def _translated_call(call: dict[str, Any], translation: Translation) -> dict[str, Any]:
+    function = call["function"]
+    arguments = translation.apply(function["arguments"])
+    return {**call, "function": {**function, "arguments": arguments}}
+
+
+# -- comparing -------------------------------------------------------------------------------
+
+
+def _compare(stored: Trajectory, again: Trajectory, report: Reexecution) -> None:
+    pairs = zip(stored.messages, again.messages, strict=False)
+    for number, (before, after) in enumerate(pairs):
+        _compare_message(number, before, after, report)
+    if len(stored.messages) != len(again.messages):
+        report.differs("number of messages", len(stored.messages), len(again.messages))
+    if stored.termination.reason != again.termination.reason:
+        report.differs("termination", stored.termination.reason, again.termination.reason)
+    if stored.reward != again.reward:
+        report.differs("reward", stored.reward, again.reward)
+    verdicts = {check.id: check.verdict for check in again.checks}
+    for check in stored.checks:
+        if verdicts.get(check.id) != check.verdict:
+            report.differs(f"check {check.id}", check.verdict, verdicts.get(check.id))
+    _compare_files(stored, again, report)
+
+
+def _compare_message(
+    number: int, before: dict[str, Any], after: dict[str, Any], report: Reexecution
+) -> None:
+    where = f"message {number} ({before['role']})"
+    if before["role"] != after["role"]:
+        report.differs(where, before["role"], after["role"])
+        return
+    if before["role"] == "assistant":
+        return  # played back, so the same by construction
+    was, is_now = text_of(before), text_of(after)
+    if before["role"] == "tool":
+        report.results += 1
+        report.identical += was == is_now
+        _compare_outcome(where, before, after, report)
+    if was != is_now:
+        if same(was, is_now):
+            report.allowed.update(rules_needed(was, is_now))
+        else:
+            report.differs(where, was, is_now)
+
+
+def _compare_outcome(
+    where: str, before: dict[str, Any], after: dict[str, Any], report: Reexecution
+) -> None:
+    for key in ("status", "exit_code", "signal", "error"):
+        was, is_now = (m["x"].get("outcome", {}).get(key) for m in (before, after))
+        if was != is_now:
+            report.differs(f"{where} outcome {key}", was, is_now)
+
+
+def _compare_files(stored: Trajectory, again: Trajectory, report: Reexecution) -> None:
+    before = {c.path: c for c in (stored.workspace.diff if stored.workspace else ())}
+    after = {c.path: c for c in (again.workspace.diff if again.workspace else ())}
+    for path in sorted(before.keys() | after.keys()):
+        if VOLATILE_PATHS.search(path):
+            continue
+        was, is_now = before.get(path), after.get(path)
+        if was is None or is_now is None or (was.change, was.kind) != (is_now.change, is_now.kind):
+            report.differs(
+                f"file {path}",
+                was.change if was else "not changed",
+                is_now.change if is_now else "not changed",
+            )
+        elif was.kind == "file" and was.sha256 != is_now.sha256:
+            report.differs(
+                f"file {path}", f"{was.size} bytes {was.sha256}", f"{is_now.size} {is_now.sha256}"
+            )
