@@ -30,7 +30,8 @@ tree=$PWD
 for state in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD rebase-merge rebase-apply; do
   if [ -e ".git/$state" ]; then unfinished=$state; fi
 done
-copy=$(mktemp -d) || exit 97
+copy=/tmp/repository
+mkdir "$copy" || exit 97
 git init -q --bare "$copy" || exit 97
 for part in objects refs packed-refs HEAD; do
   if [ -e ".git/$part" ] && [ ! -L ".git/$part" ]; then
