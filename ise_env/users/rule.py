@@ -135,11 +135,8 @@ class RuleUser:
 
     def _respond(self, state: GoalState, move: AgentMove, digest: Digest) -> UserTurn:
         """React to the agent first; go on with the own list only when nothing is open."""
-        if move.kind == "asked" and state.answers < _MAX_ANSWERS + 1:
+        if move.kind in ("asked", "asked_to_confirm") and state.answers <= _MAX_ANSWERS:
             return self._answer(state, move)
-        if move.kind == "asked_to_confirm" and state.answers < _MAX_ANSWERS + 1:
-            state.answers += 1
-            return self._about_goal("confirm", state, "confirm.goal")
         wrong = self._contradiction(state, digest)
         if wrong and move.kind in ("claimed_done", "said", "partial"):
             return self._complain(state, wrong)
@@ -154,6 +151,7 @@ class RuleUser:
     def _answer(self, state: GoalState, move: AgentMove) -> UserTurn:
         goal = state.goal
         state.answers += 1
+        self._curiosity -= 1
         if goal.answer and not state.answered and _same_matter(move.question, goal.question):
             state.answered = True
             used, new = self.book.reveal([answer_of(goal)])
@@ -161,6 +159,8 @@ class RuleUser:
             return self._about_goal(
                 "answer", state, "answer.known", answer=answer, used=used, new=new
             )
+        if move.kind == "asked_to_confirm":
+            return self._about_goal("confirm", state, "confirm.goal")
         if goal.facts and state.answers == 1 and _DETAIL.search(move.question):
             facts = ", ".join(fact.value for fact in goal.facts[:6])
             used, new = self.book.reveal(goal.facts[:6])
@@ -176,6 +176,7 @@ class RuleUser:
         if state.complaints >= _MAX_COMPLAINTS or not self._bears():
             return self._let_go(state)
         state.complaints += 1
+        self._curiosity -= 1
         state.believed = "attempted"
         path, _, finding = claim.partition(": ")
         if state.complaints > 1:
@@ -283,7 +284,9 @@ class RuleUser:
         for path in expected or list(heads) or paths:
             rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
             line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
-            return f"checkin.{_kind(path)}", {"path": path, "line": line}, (path,)
+            kind = _kind(path)
+            kind = "expected" if kind == "other" and path in expected else kind
+            return f"checkin.{kind}", {"path": path, "line": line}, (path,)
         said = "\n".join(turn.message for turn in self.book.turns)
         for match in _FIGURE.finditer(digest.agent_text):
             figure = match.group().strip()
@@ -405,7 +408,7 @@ _KINDS = {
     "text": re.compile(r"\.(md|txt|rst|html?|eml|docx?)$", re.I),
     "data": re.compile(r"\.(csv|tsv|jsonl?|ya?ml|toml|xml|xlsx?|parquet|sql|ics)$", re.I),
     "code": re.compile(r"\.(py|sh|js|ts|rb|pl|go|rs|c|cpp|java)$", re.I),
-    "folder": re.compile(r"/$"),
+    "folder": re.compile(r"(^|/)[^./]*/?$"),
 }
 
 

@@ -17,7 +17,7 @@ _LOOKS: dict[str, tuple[float, float, float]] = {
     "formal": (0.2, 0.5, 0.3),
     "casual": (0.4, 0.5, 0.1),
 }
-_TURNS_MEAN, _TURNS_SPREAD = 8.3, 1.2
+_TURNS_MEAN, _TURNS_SPREAD = 6.9, 0.9
 
 
 @dataclass(frozen=True)

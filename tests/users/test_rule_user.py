@@ -214,9 +214,27 @@ def test_openings_differ_between_seeds() -> None:
     assert len(openings) >= 8
 
 
+def test_permission_that_the_user_would_refuse_is_refused() -> None:
+    goal = SubGoal(
+        "t1.fix", "fix the test in a.py", "the fix", question="May I change the tests themselves?",
+        answer="No, the tests are right",
+    )  # fmt: skip
+    someone = make_user("rule", intent=intent(), subgoals=[goal], rng=np.random.default_rng(1))
+    someone.open()
+    turn = someone.reply(Digest("May I change the tests?"))
+    assert turn.act == "answer"
+    assert "No, the tests are right" in turn.message
+
+
 def test_dialogues_have_the_published_shape() -> None:
+    def sometimes_asks(turn: UserTurn) -> Digest:
+        if turn.act == "request" and len(turn.message) % 3 == 0:
+            return Digest("Do empty cells count as zero?")
+        return good(turn)
+
     lengths = [
-        len(converse(user(3 + seed % 4, seed, STYLES[seed % 6]), good)) for seed in range(400)
+        len(converse(user(3 + seed % 4, seed, STYLES[seed % 6]), sometimes_asks))
+        for seed in range(400)
     ]
-    assert 7.5 <= float(np.mean(lengths)) <= 8.7
-    assert np.mean([6 <= n <= 10 for n in lengths]) >= 0.9
+    assert 7.3 <= float(np.mean(lengths)) <= 8.9
+    assert np.mean([6 <= n <= 10 for n in lengths]) >= 0.88
