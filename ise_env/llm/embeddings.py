@@ -2,45 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from ise_env.errors import ModelEndpointError
 from ise_env.llm.endpoint import Endpoint
 
 
 def embed(endpoint: Endpoint, texts: Sequence[str]) -> list[list[float]]:
     """Ask for the embedding of each text, in one request.
 
-    The SDK repeats what is worth repeating, up to `Endpoint.attempts`.
-
     Raises:
         ModelEndpointError: The endpoint failed, or answered another number of embeddings.
     """
-    import openai
+    from ise_env.llm.client import client_for
 
-    where = f"embeddings of {endpoint.model}@{endpoint.address}"
-    try:
-        with openai.OpenAI(
-            api_key=endpoint.key(),
-            base_url=endpoint.base_url,
-            max_retries=int(endpoint.attempts) - 1,
-            timeout=endpoint.timeout_s,
-        ) as client:
-            answer = client.embeddings.create(
-                model=endpoint.model,
-                input=list(texts),
-                encoding_format="float",
-                extra_headers=dict(endpoint.headers),
-                extra_body=dict(endpoint.extra_body),
-            )
-    except openai.APIStatusError as error:
-        raise ModelEndpointError(
-            f"{where}: status {error.status_code}: {error.message}", status=error.status_code
-        ) from error
-    except (openai.APIError, ValueError) as error:
-        raise ModelEndpointError(f"{where}: {error}", retryable=True) from error
-    if not answer.data or len(answer.data) != len(texts):
-        raise ModelEndpointError(
-            f"{where}: {len(texts)} texts sent, {len(answer.data or ())} embeddings came back"
-        )
-    return [item.embedding for item in sorted(answer.data, key=lambda item: item.index)]
+    return client_for(endpoint).embed(texts)
+
+
+def read_vectors(data: Any, count: int) -> list[list[float]]:
+    """Read the answer of an embeddings endpoint, in the order of the texts.
+
+    Raises:
+        ValueError: It is not one, or holds another number of embeddings than were asked for.
+    """
+    items = data.get("data") if isinstance(data, Mapping) else None
+    if not isinstance(items, list):
+        raise ValueError("an object without embeddings")
+    if len(items) != count:
+        raise ValueError(f"{len(items)} embeddings for {count} texts")
+    vectors: list[list[float]] = [[] for _ in items]
+    for place, item in enumerate(items):
+        vector = item.get("embedding") if isinstance(item, Mapping) else None
+        index = item.get("index", place) if isinstance(item, Mapping) else place
+        numbers = isinstance(vector, list) and all(isinstance(x, int | float) for x in vector)
+        if not vector or not numbers or index not in range(count) or vectors[index]:
+            raise ValueError(f"an unusable embedding at place {place}")
+        vectors[index] = vector
+    return vectors

@@ -149,7 +149,7 @@ def _quick_backoff(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between attempts are real but short; what a server asks for is left alone."""
     import tenacity
 
-    from ise_env.llm import client
+    from ise_env.llm import retry
 
     quick = tenacity.wait_random_exponential(multiplier=0.01, max=0.05)
-    monkeypatch.setattr(client, "_backoff", quick)
+    monkeypatch.setattr(retry, "_backoff", quick)

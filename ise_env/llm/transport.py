@@ -1,0 +1,206 @@
+"""One request to one address: limits, connection, the answer's bytes, what went wrong.
+
+Everything that crosses the socket does so here. The SDK is imported when the first request is
+made.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from ise_env.errors import ModelEndpointError
+from ise_env.llm import failures
+from ise_env.llm.completion import NotAChatCompletion
+from ise_env.llm.endpoint import Endpoint
+from ise_env.llm.failures import AttemptFailed
+from ise_env.llm.limits import Limiter, LimitTimeout
+from ise_env.llm.stream import CONTENT_TYPE, assemble
+
+MAX_ANSWER_BYTES = 64 * 2**20
+"""An answer longer than this is not one (token ids and log-probabilities included)."""
+
+Operation = Literal["chat/completions", "embeddings"]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a server answered with status 200: JSON, and not an error object."""
+
+    data: Any
+    latency_s: float
+
+
+class Transport:
+    """Sends requests to one endpoint. Thread-safe.
+
+    Args:
+        endpoint: Where, and with how much patience.
+        limiter: Limits of the address.
+    """
+
+    def __init__(self, endpoint: Endpoint, limiter: Limiter) -> None:
+        self.endpoint = endpoint
+        self.limiter = limiter
+        self.closing = threading.Event()
+        self.reached = False
+        """Whether the address has ever answered like a model server."""
+        self._sdk: Any = None
+        self._lock = threading.Lock()
+
+    def post(
+        self,
+        operation: Operation,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str],
+        deadline: float,
+        estimate: float,
+    ) -> Answer:
+        """Send one request.
+
+        Args:
+            operation: What is asked for.
+            body: The whole request body.
+            headers: Beside the endpoint's.
+            deadline: Reading of the monotonic clock at which to give up.
+            estimate: Tokens that it may cost.
+
+        Raises:
+            AttemptFailed: No usable answer.
+            ConfigError: The key's variable is not set.
+        """
+        secret = self.endpoint.key()
+        try:
+            with self.limiter.slot(estimate, deadline, self.closing.is_set) as slot:
+                sdk = self._connect()
+                began = time.monotonic()
+                text, kind = self._send(sdk, operation, body, headers, deadline)
+                data = self._decode(text, kind, secret)
+                slot.tokens = _total_tokens(data)
+        except LimitTimeout:
+            raise self._not_sent() from None
+        except AttemptFailed as failure:
+            self.reached |= failure.reached and failure.label != "garbage"
+            raise
+        except Exception as cause:
+            judged = failures.from_exception(cause, self.endpoint, secret)
+            if judged is None:
+                raise
+            self.reached |= judged.reached
+            raise judged from cause
+        self.reached = True
+        return Answer(data, time.monotonic() - began)
+
+    def not_the_protocol(self, what: str, data: Any) -> AttemptFailed:
+        """The failure of an answer whose JSON is not what was asked for."""
+        sample = json.dumps(data, ensure_ascii=False)[:400]
+        return failures.not_the_protocol(what, sample, self.endpoint, self.endpoint.key())
+
+    def close(self) -> None:
+        """Give up what waits and drop connections; idempotent."""
+        self.closing.set()
+        self.limiter.nudge()
+        with self._lock:
+            if self._sdk is not None:
+                self._sdk.close()
+                self._sdk = None
+
+    def _connect(self) -> Any:
+        with self._lock:
+            if self.closing.is_set():
+                raise self._not_sent()
+            if self._sdk is None:
+                import openai
+
+                self._sdk = openai.OpenAI(
+                    api_key=self.endpoint.key(),
+                    base_url=self.endpoint.base_url,
+                    max_retries=0,
+                    timeout=self.endpoint.timeout_s,
+                )
+            return self._sdk
+
+    def _send(
+        self,
+        sdk: Any,
+        operation: Operation,
+        body: Mapping[str, Any],
+        headers: Mapping[str, str],
+        deadline: float,
+    ) -> tuple[bytes, str]:
+        """Read the answer, however slowly it drips, within the time.
+
+        Returns:
+            The answer's body and its content type.
+        """
+        now = time.monotonic()
+        patience = max(0.0, min(self.endpoint.timeout_s, deadline - now))
+        # Everything goes through extra_body: the SDK's named parameters would walk the whole
+        # history to check its types (80 ms for 500 messages, against 3), and refuse fields that
+        # are newer than the SDK.
+        common: dict[str, Any] = {
+            "model": body["model"],
+            "extra_body": body,
+            "extra_headers": {**self.endpoint.headers, **headers},
+            "timeout": patience,
+        }
+        if operation == "embeddings":
+            # Named, or the SDK would ask for base64 and decode the answer.
+            create = sdk.embeddings.with_streaming_response.create
+            request = create(input=(), encoding_format="float", **common)
+        else:
+            request = sdk.chat.completions.with_streaming_response.create(messages=(), **common)
+        with request as response:
+            limit = deadline if self.endpoint.stream else now + patience
+            kind = response.headers.get("content-type", "")
+            return self._collect(response.iter_bytes(), limit), kind
+
+    def _collect(self, chunks: Iterable[bytes], limit: float) -> bytes:
+        parts: list[bytes] = []
+        size = 0
+        where = f"model endpoint {self.endpoint.address}"
+        for chunk in chunks:
+            parts.append(chunk)
+            size += len(chunk)
+            if size > MAX_ANSWER_BYTES:
+                error = ModelEndpointError(f"{where}: answer of more than {MAX_ANSWER_BYTES} bytes")
+                raise AttemptFailed(error, "garbage")
+            if time.monotonic() > limit:
+                error = ModelEndpointError(f"{where}: answer not complete in time", retryable=True)
+                raise AttemptFailed(error, "timeout")
+        return b"".join(parts)
+
+    def _decode(self, text: bytes, kind: str, secret: str) -> Any:
+        try:
+            data = assemble(text) if kind.startswith(CONTENT_TYPE) else json.loads(text)
+        except NotAChatCompletion as error:
+            raise failures.not_the_protocol(str(error), "", self.endpoint, secret) from None
+        except ValueError:
+            sample = text[:400].decode("utf-8", "replace")
+            what = "something that is not JSON" if sample.strip() else "nothing"
+            raise failures.not_the_protocol(what, sample, self.endpoint, secret) from None
+        if isinstance(data, Mapping) and data.get("error") and not data.get("choices"):
+            # Some gateways put the upstream's failure into an answer with status 200.
+            detail = data["error"]
+            code = detail.get("code") if isinstance(detail, Mapping) else None
+            status = code if isinstance(code, int) and 400 <= code < 600 else 502
+            raise failures.from_status(status, data, {}, self.endpoint, secret)
+        return data
+
+    def _not_sent(self) -> AttemptFailed:
+        where = f"model endpoint {self.endpoint.address}"
+        if self.closing.is_set():
+            return AttemptFailed(ModelEndpointError(f"{where}: the client was closed"), "closed")
+        seconds = f"{self.endpoint.deadline_s:g} s"
+        message = f"{where}: its limits left no room for this request within {seconds}"
+        return AttemptFailed(ModelEndpointError(message, retryable=True), "limit")
+
+
+def _total_tokens(data: Any) -> int | None:
+    usage = data.get("usage") if isinstance(data, Mapping) else None
+    total = usage.get("total_tokens") if isinstance(usage, Mapping) else None
+    return total if isinstance(total, int) else None
