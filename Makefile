@@ -7,6 +7,7 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 N ?= 100
+EXTRAS ?= test
 TEST_ARGS ?=
 
 .PHONY: demo test lint setup setup-test clean
@@ -27,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 
 setup: $(VENV)/.core
-setup-test: $(VENV)/.test
+setup-test: $(VENV)/.$(EXTRAS)
 
 .PHONY: system
 system:
@@ -38,12 +39,9 @@ $(VENV)/.core: pyproject.toml scripts/system-packages | system
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.test: pyproject.toml $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[test]"
-	@touch $@
-
-$(VENV)/.dev: pyproject.toml $(VENV)/.core
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[dev]"
+# One rule for every list of extras: .venv/.test, .venv/.dev, .venv/.test,test-llm ...
+$(VENV)/.%: pyproject.toml $(VENV)/.core
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
 	@touch $@
 
 clean:

@@ -153,11 +153,18 @@ def main() -> None:
         rows.append((f"step with a history of {history} messages, ms", f"{step_cost(history):.3f}"))
     for concurrency in (1, os.cpu_count() or 1, 8):
         rate, cpu, calls = episodes(12 * scale, concurrency)
-        rows.append((f"oracle episodes/s, {concurrency} at once ({calls:.0f} calls)", f"{rate:.2f}"))
+        rows.append(
+            (f"oracle episodes/s, {concurrency} at once ({calls:.0f} calls)", f"{rate:.2f}")
+        )
         if concurrency == 1:
             rows.append(("host CPU per episode, ms", f"{cpu:.0f}"))
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
-    rows.append(("CPU of reaped children over the whole run, s", f"{children.ru_utime + children.ru_stime:.1f}"))
+    rows.append(
+        (
+            "CPU of reaped children over the whole run, s",
+            f"{children.ru_utime + children.ru_stime:.1f}",
+        )
+    )
     width = max(len(name) for name, _ in rows)
     for name, value in rows:
         print(f"{name:<{width}}  {value:>8}")

@@ -228,7 +228,7 @@ def test_an_agent_that_ends_its_own_workspace_ends_its_episode():
     env.reset(seed=1)
     env.step(says(call("write", path="kept.txt", content="here")))
     bomb = "kill -9 -1; kill -9 1; echo survived"
-    observation, _, terminated, truncated, info = env.step(
+    observation, _, terminated, _, info = env.step(
         says(call("exec", "boom", command=bomb), call("exec", "after", command="echo after"))
     )
     answered = [m["tool_call_id"] for m in observation["messages"] if m["role"] == "tool"]
