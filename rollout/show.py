@@ -113,8 +113,8 @@ class _Transcript:
         title = Text.assemble(
             ("user", "bold cyan"),
             (f"  turn {note.get('turn', '?')}", "cyan"),
-            (f"  {turn['act']}" if "act" in turn else "", "dim cyan"),
-            (f"  {turn['subgoal']}" if turn.get("subgoal") else "", "dim cyan"),
+            (f"  {neutral(str(turn.get('act') or ''))}", "dim cyan"),
+            (f"  {neutral(str(turn.get('subgoal') or ''))}", "dim cyan"),
         )
         yield Rule(title, align="left", style="cyan")
         yield self._prose(text_of(message), "")
@@ -164,18 +164,18 @@ class _Transcript:
             yield self._text(f"{key}:\n{text}" if key != "command" else text, style, 2)
 
     def _result(self, message: dict[str, Any], outcome: dict[str, Any]) -> RenderableType:
-        status = outcome.get("status", "unlabelled")
+        status = neutral(str(outcome.get("status", "unlabelled")))
         colour = "red" if status in FAILED else "yellow" if status != "ok" else "green"
         tool = self._tool_of.get(message.get("tool_call_id"), message.get("name") or "?")
         label = Text.assemble((f"< {neutral(tool)} ", "dim"), (status, f"bold {colour}"))
         if outcome.get("exit_code"):
             label.append(f" {outcome['exit_code']}", colour)
         if outcome.get("error"):
-            label.append(f" {outcome['error']}", colour)
+            label.append(f" {neutral(str(outcome['error']))}", colour)
         if outcome.get("duration_s", 0) >= 0.05:
             label.append(f"  {outcome['duration_s']:.1f} s", "dim")
         if outcome.get("recovered_by"):
-            label.append(f"  recovered by {outcome['recovered_by']}", "dim green")
+            label.append(f"  recovered by {neutral(str(outcome['recovered_by']))}", "dim green")
         body = self._text(text_of(message), "bright_black" if status == "ok" else colour, 2)
         return Padding(Group(label, body), (0, 0, 0, 2))
 

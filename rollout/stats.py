@@ -183,9 +183,12 @@ class Statistics:
     def _add_outcomes(self, messages: list[dict[str, Any]]) -> None:
         failures = 0
         name_of = {
-            call.get("id"): call.get("function", {}).get("name")
+            call.get("id"): name
             for message in messages
-            for call in message.get("tool_calls") or ()
+            for call, name in zip(
+                message.get("tool_calls") or (), called_tools(message), strict=True
+            )
+            if isinstance(call, dict)
         }
         for message in messages:
             annotations = message.get("x") or {}
@@ -247,10 +250,10 @@ class Statistics:
 
 
 def called_tools(message: dict[str, Any]) -> Iterable[str]:
-    """Names of the tools that a message calls; a nameless call is `?`."""
+    """Names of the tools that a message calls, one for each call; a nameless call is `?`."""
     for call in message.get("tool_calls") or ():
         function = call.get("function") if isinstance(call, dict) else None
-        yield str((function or {}).get("name") or "?")
+        yield str((function if isinstance(function, dict) else {}).get("name") or "?")
 
 
 def collect_statistics(source: Path) -> Statistics:

@@ -8,12 +8,16 @@ from typing import Annotated
 import typer
 
 from ise_env.errors import ConfigError
+from ise_env.rollout.commands import intent_pools
 
 
 def register(app: typer.Typer) -> None:
     """Add the group."""
-    group = typer.Typer(help="Sample intents.", no_args_is_help=True)
+    group = typer.Typer(
+        help="Sample, deduplicate, measure and convert intents.", no_args_is_help=True
+    )
     group.command("sample", help=SAMPLE_HELP)(sample)
+    intent_pools.register(group)
     app.add_typer(group, name="intents")
 
 
@@ -37,6 +41,10 @@ def sample(
     exclude: Annotated[
         str, typer.Option(help="Patterns of kits to leave out, comma-separated.")
     ] = "",
+    shard: Annotated[str, typer.Option(help="k/N: only every N-th intent, from number k.")] = "0/1",
+    pools: Annotated[
+        Path | None, typer.Option(help="Directory of own pools, in place of the built-in ones.")
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Sample intents into a file."""
@@ -48,7 +56,14 @@ def sample(
     def patterns(text: str) -> list[str]:
         return [part.strip() for part in text.split(",") if part.strip()]
 
-    drawn = sampler.sample(n, seed, kits=patterns(kits), exclude=patterns(exclude))
+    drawn = sampler.sample(
+        n,
+        seed,
+        pools=pools,
+        shard=_shard(shard),
+        kits=patterns(kits),
+        exclude=patterns(exclude),
+    )
     temporary = out.with_name(f".{out.name}.tmp")
     written = 0
     try:
@@ -61,3 +76,10 @@ def sample(
     finally:
         temporary.unlink(missing_ok=True)
     typer.echo(f"{written} intents in {out}")
+
+
+def _shard(text: str) -> tuple[int, int]:
+    part, slash, parts = text.partition("/")
+    if not slash or not part.isdigit() or not parts.isdigit():
+        raise ConfigError(f"--shard: expected k/N like 0/4, got {text!r}")
+    return int(part), int(parts)
