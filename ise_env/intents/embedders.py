@@ -165,6 +165,30 @@ class HashingEmbedder:
         return checked(vectors, len(texts), self.name)
 
 
+class CachedEmbeddings:
+    """Embeddings that were made before, from a `.npy` file.
+
+    Args:
+        path: A file with one row for each text.
+        name: Of the embedder that made them.
+    """
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.name = name
+        self.comparable = not name.startswith("hashing")
+        self._path = path
+
+    def embed(self, texts: Sequence[str]) -> Vectors:
+        """Return the file's rows; they must be as many as the texts."""
+        try:
+            vectors = np.load(self._path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{self._path}: no .npy file of embeddings: {error}") from error
+        if not np.issubdtype(vectors.dtype, np.floating):
+            raise ConfigError(f"{self._path}: holds {vectors.dtype}, not floating-point numbers")
+        return checked(vectors, len(texts), str(self._path))
+
+
 def checked(vectors: npt.NDArray[np.floating], count: int, name: str) -> Vectors:
     """Return unit float32 rows.
 

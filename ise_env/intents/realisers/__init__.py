@@ -6,7 +6,6 @@ a fact out asks for something else than its checks look for. `missing_facts` is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
@@ -52,7 +51,13 @@ class Wording(Protocol):
 
 def occurs(fact: str, text: str) -> bool:
     """Whether a fact stands in a text as a unit: `7` does not occur in `2017`."""
-    return re.search(rf"(?<![^\W_]){re.escape(fact)}(?![^\W_])", text) is not None
+    place = text.find(fact)
+    while place >= 0:
+        before, after = text[place - 1 : place], text[place + len(fact) :][:1]
+        if not before.isalnum() and not after.isalnum():
+            return True
+        place = text.find(fact, place + 1)
+    return False
 
 
 def missing_facts(text: str, subgoals: Iterable[SubGoal]) -> list[str]:

@@ -43,13 +43,29 @@ def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
 
 def masked(text: str, facts: Mapping[str, str]) -> str:
     """Put `{id}` where a fact's value stands as a unit, the longest values first."""
-    ids = {}
-    for name, value in facts.items():
-        ids.setdefault(value, name)
-    if not ids:
-        return text
-    values = "|".join(re.escape(value) for value in sorted(ids, key=len, reverse=True))
-    return re.sub(rf"(?<![^\W_])(?:{values})(?![^\W_])", lambda match: f"{{{ids[match[0]]}}}", text)
+    pieces = [text]
+    for name, value in sorted(facts.items(), key=lambda item: -len(item[1])):
+        pieces = [
+            part
+            for number, piece in enumerate(pieces)
+            # Every second piece is a mask that is already set.
+            for part in ([piece] if number % 2 else _split(piece, value, f"{{{name}}}"))
+        ]
+    return "".join(pieces)
+
+
+def _split(text: str, value: str, mask: str) -> list[str]:
+    """Text, mask, text, mask, ..., text."""
+    pieces = []
+    start = place = 0
+    while (place := text.find(value, place)) >= 0:
+        end = place + len(value)
+        if text[place - 1 : place].isalnum() or text[end : end + 1].isalnum():
+            place += 1
+            continue
+        pieces += [text[start:place], mask]
+        start = place = end
+    return [*pieces, text[start:]]
 
 
 @lru_cache(maxsize=1)

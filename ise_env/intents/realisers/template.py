@@ -61,6 +61,7 @@ class _Speech:
         self._tags = frozenset((style.register_, level, *style.traits))
         self._slots = _slots(draft)
         self._used: set[str] = set()
+        self._led_in = False
 
     def text(self) -> str:
         """Opening, steps, closing, in one of several orders."""
@@ -78,8 +79,11 @@ class _Speech:
         lead = self._maybe("lead", 0.25, 0.3, 0.35)
         overview = self._maybe("overview", 0.05, 0.15, 0.3) if self._long else ""
         closing = self._maybe("closing", 0.15, 0.4, 0.6)
-        if self._style.layout == "list" and not lead:
+        if overview:
+            lead = ""
+        elif self._style.layout == "list" and not lead:
             lead = self._say("lead")
+        self._led_in = lead.endswith(":")
         order = self._rng.random()
         if order < 0.5:
             before = [greeting, self_, motive, overview, lead]
@@ -119,7 +123,7 @@ class _Speech:
             for own, goal in enumerate(goals):
                 number += 1
                 if number == 1:
-                    yield "first", goal
+                    yield "led_in" if self._led_in else "first", goal
                 elif number == count and own == 0:
                     yield "last", goal
                 else:
