@@ -82,8 +82,11 @@ class Probe:
         return all(r.status != "unavailable" for r in self.requirements)
 
     def __getitem__(self, name: str) -> Requirement:
-        """Return the requirement of that name."""
-        return next(r for r in self.requirements if r.name == name)
+        """Return the requirement of that name; KeyError when nothing was found out about it."""
+        for requirement in self.requirements:
+            if requirement.name == name:
+                return requirement
+        raise KeyError(name)
 
 
 @dataclass(frozen=True)

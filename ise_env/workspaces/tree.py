@@ -243,11 +243,11 @@ class Tree:
             tar.addfile(member)
         elif found.kind == "file":
             parts = [*start, *name.split("/")]
-            with _directory(self._root, parts[:-1]) as folder:
-                try:
+            try:
+                with _directory(self._root, parts[:-1]) as folder:
                     fd = _open_regular(folder, parts[-1], name)
-                except (FileNotFoundError, PermissionError):
-                    return
+            except OSError:  # gone meanwhile, replaced, or not to be read
+                return
             with open(fd, "rb", buffering=0) as file:
                 data = file.read(os.fstat(fd).st_size)
             member.size = len(data)

@@ -16,13 +16,13 @@ from typing import Any
 
 from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.workspaces.channel import Channel
-from ise_env.workspaces.local import cgroups, templates
+from ise_env.workspaces.local import cgroups, requirements, templates
 from ise_env.workspaces.local import limits as limit_rules
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
 from ise_env.workspaces.local.spawner import CHECK, LIVE, ROOT, TEMPLATES
 from ise_env.workspaces.local.workspace import LocalWorkspace
-from ise_env.workspaces.protocol import WORKDIR, Limits, Probe, Requirement, SeedFile, Template
+from ise_env.workspaces.protocol import WORKDIR, Limits, Probe, SeedFile, Template
 
 SANDBOX_UID = 64_617
 """Host user of the sandboxes when root starts them: no account, nothing belongs to it."""
@@ -190,12 +190,13 @@ class LocalBackend:
 
     def probe(self) -> Probe:
         """Find out what is really enforced here."""
-        if shutil.which("bwrap") is None:
-            missing = Requirement(
-                "bubblewrap", "unavailable", "bwrap is not installed", "apt-get install bubblewrap"
-            )
-            return Probe("local", (missing,))
-        return Probe("local", (Requirement("bubblewrap", "enforced", "installed"),))
+        program = requirements.bubblewrap()
+        if program.status == "unavailable":
+            return Probe(self.name, (program,))
+        enforced = limit_rules.find()
+        weak = tuple(r.name for r in enforced.requirements if r.status != "enforced")
+        tried = requirements.trial(self.create, weak)
+        return Probe(self.name, (program, *tried, *enforced.requirements))
 
     def reap(self, *, dry_run: bool = False) -> list[str]:
         """Remove what dead owners left behind; returns a line for each thing."""
@@ -224,6 +225,7 @@ def _prepare() -> _Machine:
     enforced = limit_rules.find()
     store = state / "templates"
     store.mkdir(exist_ok=True)
+    bwrap = _bubblewrap()
     owner = (SANDBOX_UID, SANDBOX_UID) if limit_rules.is_root() else None
     config = {
         "privileged": owner is not None,
@@ -231,8 +233,8 @@ def _prepare() -> _Machine:
         "gid": SANDBOX_UID,
         "binds": [list(pair) for pair in root.binds],
         "templates": str(store),
-        "bwrap": _bubblewrap(),
-        "arguments": _arguments(),
+        "bwrap": bwrap,
+        "arguments": _arguments(bwrap),
         "program": [root.python, "-I", "-S", "-E", "-X", "utf8", f"{roots.INSIDE}/boot.pyc"],
         "seccomp": enforced.seccomp,
     }
@@ -246,9 +248,12 @@ def _bubblewrap() -> str:
     return found
 
 
-def _arguments() -> list[str]:
+def _arguments(bwrap: str) -> list[str]:
+    """Return what is the same for every sandbox."""
+    # Before 0.8 there is no such option; the seccomp filter refuses user namespaces as well.
+    newer = ["--disable-userns"] if requirements.has_option(bwrap, "--disable-userns") else []
     return [
-        *("--unshare-all", "--unshare-user", "--disable-userns", "--new-session", "--as-pid-1"),
+        *("--unshare-all", "--unshare-user", *newer, "--new-session", "--as-pid-1"),
         *("--uid", "1000", "--gid", "1000", "--hostname", roots.HOSTNAME, "--cap-drop", "ALL"),
         *("--ro-bind", ROOT, "/", "--dev", "/dev", "--proc", "/proc", "--chdir", "/"),
     ]
