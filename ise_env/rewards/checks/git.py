@@ -2,7 +2,7 @@
 
 A repository is a bag of traps: hooks, `fsmonitor`, filters and includes in `.git/config`,
 `assume-unchanged` bits in the index, replaced objects, an exclude file. So nothing of `.git`
-is used but objects, refs and HEAD, copied into a fresh bare repository; the work tree is
+is used but objects, refs and HEAD, in a bare repository made for the purpose; the work tree is
 compared with an index read anew from HEAD.
 """
 
@@ -31,14 +31,12 @@ for state in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD rebase-merge rebase-apply; 
   if [ -e ".git/$state" ]; then unfinished=$state; fi
 done
 copy=/tmp/repository
-mkdir "$copy" || exit 97
-git init -q --bare "$copy" || exit 97
-for part in objects refs packed-refs HEAD; do
-  if [ -e ".git/$part" ] && [ ! -L ".git/$part" ]; then
-    rm -rf "${copy:?}/$part"; cp -R ".git/$part" "$copy/$part" || exit 98
-  fi
+mkdir "$copy" "$copy/refs" || exit 97
+printf '[core]\n\trepositoryformatversion = 0\n\tbare = true\n' > "$copy/config"
+[ ! -L .git/objects ] && ln -s "$tree/.git/objects" "$copy/objects" || exit 98
+for part in refs packed-refs HEAD; do
+  if [ -e ".git/$part" ] && [ ! -L ".git/$part" ]; then cp -R ".git/$part" "$copy/" || exit 98; fi
 done
-rm -f "$copy/objects/info/alternates" "$copy/objects/info/http-alternates"
 export GIT_DIR="$copy"
 git rev-parse --git-dir >/dev/null || exit 98
 """

@@ -84,7 +84,7 @@ class ReorganiseNotes(Kit[Params]):
     title = "Sort an inbox of notes into topic pages"
     description = "Move tagged notes to one page a topic in order of date, and write an index."
     obstacle = "some topic pages exist already and must keep what they hold"
-    folders = ("notes", "notebook", "second-brain")
+    folders = ("quick-notes", "notebook", "memo-pad")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -81,7 +81,7 @@ class ReleaseNotes(Kit[Params]):
     title = "Write release notes from the commit log"
     description = "Group the commits since the last tag in the changelog, commit and tag."
     requires = ("git",)
-    folders = ("library", "toolkit", "engine")
+    folders = ("library", "toolkit", "compiler")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
