@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ise_env.agents.compaction import Compactor
 from ise_env.agents.protocol import AgentContext, AgentProvenance
+from ise_env.errors import ContextOverflow
 from ise_env.llm import Completion, Endpoint, ModelClient, client_for
 from ise_env.llm.reasoning import Spelling, joined
 
@@ -28,6 +30,7 @@ class EndpointAgent:
 
     def __init__(self, endpoint: Endpoint, client: ModelClient | None = None) -> None:
         self._client = client or client_for(endpoint)
+        self._compactor = Compactor()
         self._spelling: Spelling | None = None
         self._headers: dict[str, str] = {}
         self.provenance = AgentProvenance(
@@ -36,12 +39,17 @@ class EndpointAgent:
             scripted=False,
             model=endpoint.model,
             endpoint=endpoint.address,
-            sampling={**endpoint.sampling, **endpoint.extra_body},
+            sampling={
+                **endpoint.sampling,
+                **endpoint.extra_body,
+                **({"compact": True} if endpoint.compact else {}),
+            },
         )
 
     def reset(self, context: AgentContext) -> None:
         """Get ready for a new episode."""
         self._spelling = None
+        self._compactor = Compactor()
         self._headers = {INTENT_HEADER: context.intent.id, SEED_HEADER: str(context.seed)}
 
     def act(self, observation: dict[str, Any]) -> dict[str, Any]:
@@ -52,20 +60,32 @@ class EndpointAgent:
             (see `ise_env.llm.Completion.annotations`).
 
         Raises:
-            ContextOverflow: The history does not fit the model's context.
+            ContextOverflow: The history does not fit the model's context, and compaction is off
+                or has nothing left to leave out.
             ModelEndpointError: No usable answer.
         """
-        completion = self._ask(observation)
+        completion = self._compacting(observation)
         self._spelling = completion.reasoning_spelling or self._spelling
-        return {**completion.message, "x": completion.annotations()}
+        notes = completion.annotations()
+        if compaction := self._compactor.record():
+            notes["compaction"] = compaction
+        return {**completion.message, "x": notes}
 
     def close(self) -> None:
         """Nothing of its own: the client is shared."""
 
+    def _compacting(self, observation: dict[str, Any]) -> Completion:
+        while True:
+            try:
+                return self._ask(observation)
+            except ContextOverflow:
+                compact = self._client.endpoint.compact
+                if not (compact and self._compactor.shrink(observation["messages"])):
+                    raise
+
     def _ask(self, observation: dict[str, Any]) -> Completion:
-        messages = observation["messages"]
-        if self._spelling is not None:
-            spelling = self._spelling
+        messages = self._compactor.apply(observation["messages"])
+        if (spelling := self._spelling) is not None:
             messages = [joined(m, spelling) if m["role"] == "assistant" else m for m in messages]
         return self._client.complete(
             messages, tools=observation["tools"], role="agent", headers=self._headers

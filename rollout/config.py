@@ -84,6 +84,8 @@ def without_endpoint(spec: str) -> str:
         return spec
     endpoint = Endpoint.parse(match["endpoint"])
     asked = {**endpoint.sampling, **{f"extra.{k}": v for k, v in endpoint.extra_body.items()}}
+    if endpoint.compact:
+        asked["compact"] = True
     options = canonical(asked).decode() if asked else ""
     return f"{match['kind']}:{endpoint.model}{options}"
 

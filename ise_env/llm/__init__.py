@@ -9,13 +9,14 @@ Example:
     ```
 """
 
-from ise_env.llm.client import ModelClient, client_for
+from ise_env.llm.client import SHARED_METER, ModelClient, client_for
 from ise_env.llm.completion import Completion
 from ise_env.llm.endpoint import Endpoint
 from ise_env.llm.structured import Structured, structured
 from ise_env.llm.usage import Meter, Price, Prices, Tally
 
 __all__ = [
+    "SHARED_METER",
     "Completion",
     "Endpoint",
     "Meter",

@@ -169,6 +169,9 @@ def limiter_of(endpoint: Endpoint) -> Limiter:
     return Limiter(endpoint.concurrency, endpoint.requests_per_minute, endpoint.tokens_per_minute)
 
 
+SHARED_METER = Meter()
+"""What the clients of `client_for` used in this process, by role and model."""
+
 _clients: dict[tuple[int, str], ModelClient] = {}
 _limiters: dict[tuple[int, str], Limiter] = {}
 _shared_lock = threading.Lock()
@@ -186,7 +189,7 @@ def client_for(endpoint: Endpoint) -> ModelClient:
         if key not in _clients:
             at = (process, endpoint.base_url)
             limiter = _limiters.setdefault(at, limiter_of(endpoint))
-            _clients[key] = ModelClient(endpoint, limiter=limiter)
+            _clients[key] = ModelClient(endpoint, limiter=limiter, meter=SHARED_METER)
         return _clients[key]
 
 

@@ -67,6 +67,8 @@ class Endpoint:
         attempts: Requests made for one call at most.
         stream: Let the server stream its answer: then `timeout_s` bounds the silence between
             two pieces, and no proxy gives up on a long answer.
+        compact: Let an agent leave out old tool results when its history no longer fits; off, such
+            an episode is truncated.
         concurrency: Requests in flight at once; shared by all models at this address.
         requests_per_minute: Likewise.
         tokens_per_minute: Likewise; prompt and completion tokens together.
@@ -82,6 +84,7 @@ class Endpoint:
     deadline_s: float = 900.0
     attempts: int = 10
     stream: bool = False
+    compact: bool = False
     concurrency: int | None = None
     requests_per_minute: float | None = None
     tokens_per_minute: float | None = None
@@ -100,8 +103,9 @@ class Endpoint:
             value = getattr(self, name)
             if value is not None and not (_is_number(value) and value > 0):
                 raise ConfigError(f"model endpoint: {name} must be a positive number: {value!r}")
-        if not isinstance(self.stream, bool):
-            raise ConfigError(f"model endpoint: stream is true or false, not {self.stream!r}")
+        for name in _SWITCHES:
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(f"model endpoint: {name} is true or false")
         unknown = sorted(set(self.sampling) - SAMPLING)
         if unknown:
             raise ConfigError(
@@ -113,9 +117,9 @@ class Endpoint:
     def parse(cls, spec: str) -> Endpoint:
         """Read `<model>[@<base_url>][#option=value,...]`.
 
-        Options are the numeric fields of this class, `key_env`, `stream`, the names in `SAMPLING`,
-        `extra.<name>` for `extra_body` and `header.<name>` for `headers`. Without an address it
-        is `$OPENAI_BASE_URL`, else OpenAI's own.
+        Options are the numeric fields of this class, `stream`, `compact`, `key_env`, the names
+        in `SAMPLING`, `extra.<name>` for `extra_body` and `header.<name>` for `headers`. Without
+        an address it is `$OPENAI_BASE_URL`, else OpenAI's own.
 
         Raises:
             ConfigError: What is wrong, on one line.
@@ -175,11 +179,8 @@ _NUMBERS = (
     "requests_per_minute",
     "tokens_per_minute",
 )
-_OPTIONS = frozenset(f.name for f in fields(Endpoint)) & {
-    *_NUMBERS,
-    "key_env",
-    "stream",
-}
+_SWITCHES = ("stream", "compact")
+_OPTIONS = frozenset(f.name for f in fields(Endpoint)) & {*_NUMBERS, *_SWITCHES, "key_env"}
 
 
 def _is_number(value: object) -> bool:

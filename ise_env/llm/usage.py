@@ -114,6 +114,21 @@ class Tally:
     cost_usd: float | None = None
     """None where no price is known."""
 
+    def usage(self) -> dict[str, Any] | None:
+        """The sums in the shape of one completion's usage; None where nothing was reported.
+
+        Prices are linear, so `Prices.cost` of this is the sum of the costs.
+        """
+        if self.calls == self.calls_without_usage:
+            return None
+        return {
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "total_tokens": self.prompt_tokens + self.completion_tokens,
+            "prompt_tokens_details": {"cached_tokens": self.cached_tokens},
+            "completion_tokens_details": {"reasoning_tokens": self.reasoning_tokens},
+        }
+
 
 @dataclass
 class Meter:

@@ -53,6 +53,7 @@ def test_cost_by_role(server: Any, wire: Any, prices: Prices) -> None:
     assert (user.calls, user.prompt_tokens, user.completion_tokens) == (2, 2000, 200)
     assert (user.cached_tokens, user.reasoning_tokens) == (1200, 80)
     assert tallies["agent", "m"].calls == 1
+    assert prices.cost("m", user.usage()) == pytest.approx(2 * expected)
 
 
 def test_no_usage_is_unknown_not_zero(server: Any, wire: Any, prices: Prices) -> None:
@@ -63,6 +64,7 @@ def test_no_usage_is_unknown_not_zero(server: Any, wire: Any, prices: Prices) ->
     assert got.annotations()["usage"] is None
     tally = client.meter.tallies()["agent", "m"]
     assert (tally.calls, tally.calls_without_usage, tally.cost_usd) == (1, 1, None)
+    assert tally.usage() is None
 
 
 def test_requests_count_repetitions(server: Any, wire: Any) -> None:
