@@ -23,7 +23,7 @@ SENTENCES = (
     "moved to {t}, {a} signs for it",
     "{b} needs {n} more by the end of the month",
     "the code is {n}, {a} knows the rest",
-    "renewed with {c} for {n} months",
+    "renewed with {c} under number {n}",
     "{c} charges {n} a visit since the spring",
 )
 

@@ -181,7 +181,8 @@ class ScheduleScript(Kit[Params]):
             lines = ran.text.strip().splitlines()
             return f"It prints {len(lines)} lines, the first being: {lines[0]}"
         (shown,) = yield sh(f"grep -n {p.script} {p.folder}/crontab")
-        return f"The crontab has this line: {shown.text.strip()}"
+        at, _, job = shown.text.strip().partition(":")
+        return f"The crontab runs it on line {at}, at `{' '.join(job.split()[:5])}`"
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Counting the header; swapping hour and minute."""
@@ -222,6 +223,7 @@ class ScheduleScript(Kit[Params]):
         if edited.failed:
             return f"{crontab} could not be edited: {edited.text}"
         (tried,) = yield sh(f"sh -c '{script} {p.folder}/data' | wc -l; grep -c . {crontab}")
-        (shown,) = yield sh(f"grep -n {p.script} {crontab}")
+        (shown,) = yield sh(f"grep -n {p.script} {crontab} | cut -d ' ' -f 1-5")
         printed = found(r"^(\d+)", tried.text)
-        return f"Added: {shown.text.strip()} (a trial run printed {printed} lines)"
+        at, _, when = shown.text.strip().partition(":")
+        return f"Line {at} of {crontab} runs it at `{when}`; a trial run printed {printed} lines."

@@ -259,11 +259,13 @@ class RevertRegression(Kit[Params]):
 
     def _revert(self, p: Params) -> Solution:
         here = {"workdir": p.folder}
-        (broken,) = yield sh(
-            "git bisect start HEAD v1.0 && git bisect run python3 selfcheck.py; git bisect reset",
-            **here,
-        )
-        commit = found(r"([0-9a-f]{40}) is the first bad commit", broken.text)
+        (broken, suspects) = yield [
+            sh("python3 selfcheck.py", **here),
+            sh("git log --format='%H %s' v1.0..main -- quoting.py", **here),
+        ]
+        if not broken.failed:
+            return f"There is nothing to revert: {broken.text.strip()}"
+        commit = found(r"^([0-9a-f]{40})", suspects.text)
         (done,) = yield sh(f"git revert --no-edit {commit}", **here)
         if done.failed:
             return f"The revert failed: {done.text}"
