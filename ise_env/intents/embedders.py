@@ -85,9 +85,10 @@ class SentenceTransformerEmbedder:
                 "embedder: sentence-transformers is not installed; pip install "
                 "'ise-env[embeddings]', or use the embedder `hashing`"
             ) from error
-        # A directory's own name says little (`model/0.1.0`), and its path is the machine's.
-        self.name = Path(model).name if Path(model).is_dir() else model
+        # A directory's own name says little (`.../minilm/model`); its whole path says too much.
+        self.name = "/".join(Path(model).parts[-2:]) if Path(model).is_dir() else model
         self._batch = batch
+        _quiet()
         try:
             self._model = SentenceTransformer(model)
         except Exception as error:
@@ -214,6 +215,15 @@ def checked(vectors: npt.NDArray[np.floating], count: int, name: str) -> Vectors
             raise ConfigError(f"embeddings of {name}: row {int(np.argmax(wrong)) + 1} {what}")
     unit: Vectors = (vectors / lengths[:, None]).astype(np.float32)
     return unit
+
+
+def _quiet() -> None:
+    """Loading a model is no event worth a progress bar."""
+    from transformers.utils import (  # type: ignore[import-not-found,unused-ignore]
+        logging,
+    )
+
+    logging.disable_progress_bar()
 
 
 def _features(text: str) -> Iterator[int]:
