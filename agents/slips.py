@@ -62,7 +62,9 @@ def _as_meant(step: Any) -> Generator[Any, list[ToolReply], list[ToolReply]]:
 def _pick(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     makers, weights = list(SLIPS), np.array(list(SLIPS.values()), float)
     order = rng.choice(len(makers), len(makers), replace=False, p=weights / weights.sum())
-    for index in order:
+    # Not all of them: where little fits, most calls should go right rather than wrong in the
+    # few ways that always fit.
+    for index in order[:5]:
         slip = makers[int(index)](call, rng)
         if slip is not None:
             return slip
@@ -108,12 +110,35 @@ def misspelt_command(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     word = command.split(" ", 1)[0]
     if call.tool != "exec" or not _COMMAND.fullmatch(word) or _COMPOUND.search(command):
         return None
-    at = int(rng.integers(len(word) - 1))
-    typo = word[:at] + word[at + 1] + word[at] + word[at + 2 :]
-    if typo == word or word in ("cd", "export", "set", "test"):
+    typo = _swapped(word, rng)
+    if typo == word or word in ("export", "set", "test"):
         return None
     arguments = {**call.arguments, "command": typo + command[len(word) :]}
     return _corrected(call, SlippedCall("exec", arguments, "misspelt_command"))
+
+
+def misspelt_subcommand(call: ToolCall, rng: np.random.Generator) -> Slip | None:
+    """Two letters of git's subcommand swapped."""
+    command = str(call.arguments.get("command", ""))
+    match = re.match(r"git ([a-z]{3,})\b", command)
+    if call.tool != "exec" or match is None or _COMPOUND.search(command):
+        return None
+    typo = _swapped(match[1], rng)
+    if typo == match[1]:
+        return None
+    arguments = {**call.arguments, "command": f"git {typo}{command[match.end() :]}"}
+    return _corrected(call, SlippedCall("exec", arguments, "misspelt_subcommand"))
+
+
+def forgotten_workdir(call: ToolCall, rng: np.random.Generator) -> Slip | None:
+    """A command started where the last one was, not where its files are."""
+    command = str(call.arguments.get("command", ""))
+    word = command.split(" ", 1)[0]
+    reads = word == "git" or (word in _READERS and word != "ls")
+    if "workdir" not in call.arguments or not reads or _COMPOUND.search(command):
+        return None
+    arguments = {key: value for key, value in call.arguments.items() if key != "workdir"}
+    return _corrected(call, SlippedCall("exec", arguments, "forgotten_workdir"))
 
 
 def wrong_workdir(call: ToolCall, rng: np.random.Generator) -> Slip | None:
@@ -178,16 +203,18 @@ def endless_command(call: ToolCall, rng: np.random.Generator) -> Slip | None:
 
 SLIPS: dict[MakeSlip, float] = {
     misspelt_command: 3,
+    misspelt_subcommand: 3,
     wrong_path: 3,
     wrong_path_in_command: 3,
+    forgotten_workdir: 3,
     stale_text: 3,
     wrong_workdir: 1,
     folder_for_file: 1,
-    broken_json: 1,
-    wrong_parameter: 1,
-    missing_parameter: 1,
-    unknown_tool: 1,
-    endless_command: 0.5,
+    broken_json: 0.7,
+    wrong_parameter: 0.7,
+    missing_parameter: 0.7,
+    unknown_tool: 0.3,
+    endless_command: 0.3,
 }
 """How often each is made where it fits, relative to the others."""
 
@@ -228,6 +255,12 @@ def _reread(meant: ToolCall, slipped: SlippedCall) -> Slip:
     if refusal.failed:
         yield ToolCall("read", {"path": meant.arguments["path"]})
     return (yield meant)
+
+
+def _swapped(word: str, rng: np.random.Generator) -> str:
+    """Swap two neighbouring letters."""
+    at = int(rng.integers(len(word) - 1))
+    return word[:at] + word[at + 1] + word[at] + word[at + 2 :]
 
 
 def _typo(path: str, rng: np.random.Generator) -> str:

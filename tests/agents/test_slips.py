@@ -23,6 +23,7 @@ MEANT = {
     ),
     "write": ToolCall("write", {"path": "data/new.txt", "content": "new\n"}),
     "exec": ToolCall("exec", {"command": "grep -c line data/report.txt"}),
+    "git": ToolCall("exec", {"command": "git status --short", "workdir": "data"}),
     "workdir": ToolCall("exec", {"command": "wc -l report.txt", "workdir": "data"}),
 }
 FITTING = {
@@ -30,8 +31,10 @@ FITTING = {
     slips.wrong_parameter: list(MEANT),
     slips.missing_parameter: ["edit", "write"],
     slips.unknown_tool: list(MEANT),
-    slips.misspelt_command: ["exec"],
-    slips.wrong_workdir: ["workdir"],
+    slips.misspelt_command: ["exec", "git"],
+    slips.misspelt_subcommand: ["git"],
+    slips.forgotten_workdir: ["git", "workdir"],
+    slips.wrong_workdir: ["git", "workdir"],
     slips.wrong_path: ["read", "edit"],
     slips.wrong_path_in_command: ["exec"],
     slips.folder_for_file: ["read"],
@@ -45,6 +48,7 @@ def context(local_backend: Any) -> Iterator[ToolContext]:
     workspace = local_backend.create()
     workspace.populate([SeedFile("data/report.txt", b"first line\nsecond line\n")])
     workspace.populate([SeedFile("data/reports.txt", b"another\n")])
+    workspace.run("git init -q data")
     workspace.checkpoint()
     yield ToolContext(workspace, np.random.default_rng(0))
     workspace.close()
