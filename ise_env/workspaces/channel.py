@@ -79,11 +79,17 @@ class Channel:
             with self._state:
                 self._expected.discard(number)
                 self._replies.pop(number, None)
-        if "errno" in reply:
-            raise OSError(reply["errno"], reply["message"], reply["path"] or None)
-        if "missing" in reply:
+        return self._result(reply)
+
+    def _result(self, reply: dict[str, Any]) -> Any:
+        if "ok" in reply:
+            return reply["ok"]
+        if isinstance(reply.get("missing"), str):
             raise KeyError(reply["missing"])
-        return reply["ok"]
+        number, message, path = (reply.get(key) for key in ("errno", "message", "path"))
+        if isinstance(number, int) and isinstance(message, str) and isinstance(path, str):
+            raise OSError(number, message, path or None)
+        self._give_up("breaks the protocol: a reply without a result")
 
     def _send(self, frame: bytes) -> None:
         left = memoryview(frame)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.protocol import Completed, FileStat, Running, SeedFile, SessionView
 
@@ -73,19 +75,23 @@ class LiveWorkspace:
             apart=apart,
             within_s=_patience(timeout_s, yield_after_s),
         )
-        if "running" in reply:
-            return Running(**reply["running"])
-        return Completed(**reply["completed"])
+        with _shape():
+            if "running" in reply:
+                return Running(**reply["running"])
+            return Completed(**reply["completed"])
 
     def poll(self, session: int, wait_s: float = 0.0) -> SessionView:
         """State and new output of a session."""
         within = wait_s + QUICK_S
         reply = self._channel.call("poll", session=session, wait_s=float(wait_s), within_s=within)
-        return SessionView(**reply)
+        with _shape():
+            return SessionView(**reply)
 
     def sessions(self) -> list[SessionView]:
         """Every session that was not forgotten, oldest first."""
-        return [SessionView(**view) for view in self._quick("sessions")]
+        views = self._quick("sessions")
+        with _shape():
+            return [SessionView(**view) for view in views]
 
     def write_stdin(self, session: int, data: bytes, *, eof: bool = False) -> None:
         """Feed a session."""
@@ -101,8 +107,9 @@ class LiveWorkspace:
 
     def read(self, path: str, max_bytes: int = 16 * 2**20) -> bytes:
         """Return a regular file's content."""
-        content: bytes = self._quick("read", path=path, max_bytes=max_bytes)
-        return content
+        content = self._quick("read", path=path, max_bytes=max_bytes)
+        with _shape():
+            return bytes(memoryview(content))
 
     def write(self, path: str, content: bytes, *, mode: int | None = None) -> None:
         """Write a file by rename, parents made."""
@@ -110,15 +117,27 @@ class LiveWorkspace:
 
     def stat(self, path: str) -> FileStat:
         """Describe a path without following a final link."""
-        return FileStat(*self._quick("stat", path=path))
+        found = self._quick("stat", path=path)
+        with _shape():
+            return FileStat(*found)
 
     def listdir(self, path: str = ".") -> dict[str, FileStat]:
         """Map the names in a directory, sorted, to their descriptions."""
         found = self._quick("listdir", path=path)
-        return {name: FileStat(*fields) for name, fields in found.items()}
+        with _shape():
+            return {name: FileStat(*fields) for name, fields in found.items()}
 
     def _quick(self, op: str, **fields: Any) -> Any:
         return self._channel.call(op, within_s=QUICK_S, **fields)
+
+
+@contextmanager
+def _shape() -> Iterator[None]:
+    """Take a result apart that comes from where hostile code runs."""
+    try:
+        yield
+    except (TypeError, KeyError, AttributeError) as error:
+        raise WorkspaceError(f"the process inside answered something else: {error}") from error
 
 
 def _patience(timeout_s: float | None, yield_after_s: float | None) -> float | None:

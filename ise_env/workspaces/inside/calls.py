@@ -75,6 +75,8 @@ class Call:
         self.stdin_left = bytearray()
         self.stdin_closing = False
         self.terminal = False
+        self.hung_up = False
+        """Nobody holds the terminal any more; it stays open until the leader has exited."""
         self.finished = False
         self.waiters: list[tuple[int, float]] = []
         """Requests that wait for news of it, and until when."""
@@ -158,5 +160,5 @@ class Call:
             "signal": number if self.finished else None,
             "timed_out": self.timed_out,
             "duration_s": (self.ended if self.finished else monotonic()) - self.started,
-            "stdin_open": self.stdin >= 0 and not self.stdin_closing,
+            "stdin_open": self.stdin >= 0 and not (self.stdin_closing or self.hung_up),
         }

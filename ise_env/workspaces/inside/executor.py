@@ -296,15 +296,26 @@ class Executor:
         call = self._pipes[fd]
         before = call.output.total
         if call.drain(fd):
-            self._close_output(call, fd)
+            if call.terminal and call.status is None:
+                # Closing it now would hang up on a leader that is about to exit.
+                call.hung_up = True
+                self._forget_fd(fd)
+            else:
+                self._close_output(call, fd)
         if call.output.total != before and call.waiters:
             self._tell(call, call.waiters)
         if not call.open_outputs and call.status is not None:
             self._finish(call)
 
+    def _forget_fd(self, fd: int) -> None:
+        try:
+            self._poller.unregister(fd)
+        except KeyError:  # a terminal that was hung up
+            return
+
     def _close_output(self, call: Call, fd: int) -> None:
         del call.open_outputs[fd], self._pipes[fd]
-        self._poller.unregister(fd)
+        self._forget_fd(fd)
         if fd == call.stdin:
             call.stdin = -1
             self._stdins.pop(fd, None)
@@ -356,7 +367,7 @@ class Executor:
     # --- standard input ---------------------------------------------------------------------
 
     def _feed(self, call: Call, data: bytes, *, eof: bool) -> None:
-        if call.stdin < 0 or call.stdin_closing:
+        if call.stdin < 0 or call.stdin_closing or call.hung_up:
             raise OSError(EPIPE, "stdin is closed", "")
         if len(call.stdin_left) + len(data) > STDIN_QUEUE:
             raise OSError(EAGAIN, "the command does not read its input", "")
@@ -382,9 +393,9 @@ class Executor:
             self._close_stdin(call)
         elif call.stdin in self._stdins:
             del self._stdins[call.stdin]
-            if call.terminal:
+            if call.terminal and not call.hung_up:
                 self._poller.register(call.stdin, POLLIN)
-            else:
+            elif not call.terminal:
                 self._poller.unregister(call.stdin)
 
     def _writable(self, fd: int, event: int) -> None:
