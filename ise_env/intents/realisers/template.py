@@ -77,7 +77,7 @@ class _Speech:
         self_ = self._maybe("self", 0.35, 0.6, 0.75)
         motive = self._maybe(self._motive(), 0.25, 0.5, 0.8)
         lead = self._maybe("lead", 0.25, 0.3, 0.35)
-        overview = self._maybe("overview", 0.05, 0.15, 0.3) if self._long else ""
+        overview = self._maybe("overview", 0.05, 0.15, 0.3) if self._several else ""
         closing = self._maybe("closing", 0.15, 0.4, 0.6)
         if overview:
             lead = ""
@@ -98,8 +98,8 @@ class _Speech:
         return " ".join(filter(None, before)), closing
 
     @property
-    def _long(self) -> bool:
-        return self._draft.complexity != "simple"
+    def _several(self) -> bool:
+        return self._draft.complexity != "simple" and "summary" in self._slots
 
     def _motive(self) -> str:
         own = f"motive_{self._draft.family}"
