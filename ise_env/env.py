@@ -43,7 +43,7 @@ from ise_env.tools.dispatch import dispatch
 from ise_env.tools.registry import resolve
 from ise_env.traces.record import Termination, TerminationReason, Trajectory, WorkspaceRecord
 from ise_env.users import make_user
-from ise_env.users.digest import DigestBuilder
+from ise_env.users.digest import DigestBuilder, hidden
 from ise_env.users.protocol import User
 from ise_env.workspaces import make_backend
 from ise_env.workspaces.protocol import Completed, Limits, Workspace
@@ -415,7 +415,9 @@ class IntentEnv(gym.Env[Observation, Any]):
             frozen = live.workspace.freeze()
             changes = frozen.diff()
         if episode.workspace is not None:
-            episode.workspace.diff = changes
+            kept = [c for c in changes if c.kind != "directory" and not hidden(c.path)]
+            episode.workspace.diff = kept
+            episode.workspace.diff_left_out = len(changes) - len(kept)
         checks = [check for task in self._bound for check in task.checks()]
         texts = episode.assistant_texts()
         evidence = Evidence(frozen=frozen, agent_texts=texts, changes=tuple(changes))

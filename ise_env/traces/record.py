@@ -68,6 +68,9 @@ class WorkspaceRecord(Record):
     limits: dict[str, JsonValue]
     degraded: list[str] = Field(default_factory=list)
     diff: list[FileChange] = Field(default_factory=list)
+    """Files against the start, with hashes; no directories, caches or version-control internals."""
+    diff_left_out: int = 0
+    """How many changed paths of those kinds there were."""
 
 
 class Recovery(Record):
