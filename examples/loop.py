@@ -1,6 +1,6 @@
 """The whole loop in fifteen lines: an intent, its environment, an agent, a reward.
 
-    python examples/loop.py
+python examples/loop.py
 """
 
 import gymnasium as gym
