@@ -21,6 +21,7 @@ from ise_env.rollout.commands import (
     reexec,
     runs,
     serve,
+    smoke,
     upkeep,
     validate,
 )
@@ -33,7 +34,19 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for group in (collect, evaluate, intents, runs, upkeep, foreign, reexec, validate, serve, machine):
+for group in (
+    collect,
+    smoke,
+    evaluate,
+    intents,
+    runs,
+    upkeep,
+    foreign,
+    reexec,
+    validate,
+    serve,
+    machine,
+):
     group.register(app)
 
 

@@ -305,12 +305,15 @@ class Collector:
             self._session_done += 1
             self._given_up_in_a_row += 1
             in_a_row = self._given_up_in_a_row
+            # Where nothing has worked yet, it is more likely wrong than down.
+            worked = self._session_done > in_a_row
+            patience = self._pace.give_up_after if worked else min(5, self._pace.give_up_after)
         line = f"{error.kind}: {error.message}"
         self._messages.append(f"{job.intent.id}: invalid: {line}")
         refused = isinstance(cause, ModelEndpointError) and cause.status in (401, 403)
         if refused:
             self.stop(f"{line}; every other episode would fail the same way")
-        elif in_a_row >= self._pace.give_up_after:
+        elif in_a_row >= patience:
             self.stop(f"{in_a_row} episodes in a row were invalid, the last with {line}")
 
     def _fail(self, error: BaseException) -> None:
