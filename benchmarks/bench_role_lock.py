@@ -1,0 +1,173 @@
+"""The role lock against a model that misbehaves with known labels, over a real socket.
+
+For each kind of misbehaviour the model drifts at a seeded 30 % of its answers; the same seeds
+are played with the lock and without it (the paper's way: prompt rules alone). Counted: bad
+answers that reach the agent, good answers that are rejected, fallbacks, time.
+
+    python benchmarks/bench_role_lock.py [--turns 5000] [--seed 0]
+"""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import statistics
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+
+from ise_env.intents.model import Intent
+from ise_env.intents.sampler import sample
+from ise_env.tasks.bind import bind
+from ise_env.tasks.kit import SubGoal
+from ise_env.users import make_user
+from ise_env.users.digest import render
+from ise_env.users.lock import corpus, judge
+from ise_env.users.misbehaving import KINDS, Known, MisbehavingModel
+from ise_env.users.protocol import Digest, User, UserTurn
+from ise_env.users.wilson import wilson
+from ise_env.workspaces.protocol import FileChange
+
+
+def agent(goals: dict[str, SubGoal], turn: UserTurn, rng: np.random.Generator) -> Digest:
+    """A scripted agent and what it leaves behind: mostly good, sometimes not."""
+    goal = goals[turn.subgoal or next(iter(goals))]
+    draw = rng.random()
+    if turn.act == "request" and draw < 0.12 and goal.question:
+        return Digest(goal.question)
+    if turn.act == "request" and draw < 0.18:
+        return Digest("Shall I go ahead and overwrite what is there?")
+    if draw < 0.24 and goal.artifacts:
+        path = goal.artifacts[0]
+        return Digest(f"Done, {goal.label} is finished.", claims=(f"{path}: not there",))
+    if draw < 0.29:
+        return Digest("I could not read one of the files: permission denied.", tool_calls=2)
+    if draw < 0.32:
+        return Digest("I'll start with that now.")
+    changes = tuple(FileChange(p, "added", "file", 812, None) for p in goal.artifacts)
+    heads = tuple((p, f"first line\n{rng.integers(10, 99)} rows") for p in goal.artifacts[:1])
+    text = f"{goal.label[:1].upper()}{goal.label[1:]} is finished; I looked at it and it is fine."
+    return Digest(text, changes, heads=heads, tool_calls=4)
+
+
+def episodes(seed: int) -> Iterator[tuple[Intent, list[SubGoal]]]:
+    """Intents and their steps without end."""
+    while True:
+        for intent in sample(200, seed):
+            yield intent, [goal for task in bind(intent) for goal in task.subgoals()]
+        seed += 1
+
+
+def play(
+    model: MisbehavingModel, spec: str, turns: int, seed: int
+) -> tuple[list[UserTurn], list[float]]:
+    """Dialogues until there are so many user turns; returns them and the seconds of each."""
+    said: list[UserTurn] = []
+    spent: list[float] = []
+    for number, (intent, steps) in enumerate(episodes(seed)):
+        if len(said) >= turns:
+            break
+        rng = np.random.default_rng([seed, number])
+        model.known = Known(intent.utterance, tuple(goal.request for goal in steps))
+        user: User = make_user(spec, intent=intent, subgoals=steps, rng=rng)
+        goals = {goal.id: goal for goal in steps}
+        turn = timed(user.open, spent)
+        said.append(turn)
+        while not turn.ends:
+            seen = agent(goals, turn, rng)
+            turn = timed(lambda seen=seen, user=user: user.reply(seen), spent)
+            said.append(turn)
+    return said, spent
+
+
+def timed(call, spent: list[float]) -> UserTurn:
+    began = time.perf_counter()
+    turn = call()
+    spent.append(time.perf_counter() - began)
+    return turn
+
+
+def rate(hits: int, n: int) -> str:
+    low, high = wilson(hits, n)
+    return f"{hits}/{n} = {hits / max(n, 1):.3%} [{low:.3%}, {high:.3%}]"
+
+
+def corpora(names: list[str]) -> None:
+    cases = list(corpus.legitimate())
+    wrong = sum(bool(judge(c.turn, c.scene)) for c in cases)
+    print(f"legitimate corpus, rejected: {rate(wrong, len(cases))}")
+    for name in names:
+        cases = list(corpus.collection(name))
+        bad = [c for c in cases if c.rules]
+        good = [c for c in cases if not c.rules]
+        caught = sum(bool(judge(c.turn, c.scene)) for c in bad)
+        wrong = sum(bool(judge(c.turn, c.scene)) for c in good)
+        print(f"{name}: caught {rate(caught, len(bad))}; rejected of good {rate(wrong, len(good))}")
+
+
+def judging_time() -> None:
+    cases = list(corpus.legitimate())[:400]
+    spent = []
+    for case in cases:
+        began = time.perf_counter()
+        judge(case.turn, case.scene)
+        render(case.scene.digest)
+        spent.append((time.perf_counter() - began) * 1e3)
+    print(f"detectors a turn: median {statistics.median(spent):.2f} ms, max {max(spent):.2f} ms")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=5_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--collections", default="attacks,attacks_blind")
+    parser.add_argument("--corpora", default="to_catch,held_out")
+    parser.add_argument("--show", type=int, default=0, help="print so many leaked turns")
+    options = parser.parse_args()
+    print(f"python {platform.python_version()}, {platform.machine()}, {platform.system()}")
+    corpora(options.corpora.split(","))
+    judging_time()
+    share = -(-options.turns // len(KINDS))
+    reached, lockless, total, bare = Counter(), Counter(), 0, 0
+    good, rejected, fallback, spent = 0, 0, 0, []
+    shown = 0
+    for kind in KINDS:
+        for spec in ("llm", "llm+no-lock"):
+            with MisbehavingModel(
+                [kind], seed=options.seed, collections=options.collections.split(",")
+            ) as model:
+                said, times = play(model, f"{spec}:m@{model.base_url}", share, options.seed)
+                labels = {answer.message: answer.label for answer in model.log}
+            accepted = [t for t in said if t.attempts and t.attempts[-1]["source"] == "model"]
+            bad = [t for t in accepted if labels.get(t.message, "good") != "good"]
+            if spec == "llm+no-lock":
+                lockless[kind], bare = len(bad), bare + len(said)
+                continue
+            reached[kind], total, spent = len(bad), total + len(said), spent + times
+            fallback += len(said) - len(accepted)
+            tried = [a for t in said for a in t.attempts if a["source"] == "model"]
+            decent = [a for a in tried if labels.get(a["message"]) == "good"]
+            good += len(decent)
+            refused = [a for a in decent if a["rules"]]
+            rejected += len(refused)
+            for turn in bad[: options.show]:
+                print(f"  reached ({kind}, {turn.act}): {turn.message!r}", file=sys.stderr)
+            for attempt in refused[: options.show - shown]:
+                print(
+                    f"  rejected good: {attempt['rules']} {attempt['message']!r}", file=sys.stderr
+                )
+    print(f"\n{'misbehaviour':<12}  reached the agent, lock on   lock off, of {share} turns")
+    for kind in KINDS:
+        print(f"{kind:<12}  {reached[kind]:>26}   {lockless[kind]:>8}")
+    print(f"\nreached, lock on:  {rate(sum(reached.values()), total)}")
+    print(f"reached, lock off: {rate(sum(lockless.values()), bare)}")
+    print(f"good answers rejected: {rate(rejected, good)}")
+    print(f"template fallbacks:    {rate(fallback, total)}")
+    print(f"a turn, model included: median {statistics.median(spent) * 1e3:.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
