@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from ise_env.agents.protocol import AgentContext, AgentProvenance
+from ise_env.errors import AgentError
 
 _HELP = "Answer the user, or call a tool: /NAME {JSON arguments}. /help lists the tools."
 
@@ -23,11 +24,15 @@ class Human:
         _print(_HELP)
 
     def act(self, observation: dict[str, Any]) -> dict[str, Any]:
-        """Ask the person; the end of the input (Ctrl-D) raises EOFError."""
+        """Ask the person.
+
+        Raises:
+            AgentError: They left (Ctrl-D).
+        """
         for message in observation["messages"][self._shown :]:
             _print(f"\n[{message['role']}] {message.get('content') or ''}")
         self._shown = len(observation["messages"]) + 1
-        while (line := input("\nyou> ").strip()) in ("", "/help"):
+        while (line := _line()) in ("", "/help"):
             for tool in observation["tools"]:
                 function = tool["function"]
                 names = ", ".join(function.get("parameters", {}).get("properties", {}))
@@ -45,6 +50,13 @@ class Human:
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def _line() -> str:
+    try:
+        return input("\nyou> ").strip()
+    except EOFError as error:
+        raise AgentError("the person at the terminal left") from error
 
 
 def _print(text: str) -> None:

@@ -92,3 +92,17 @@ def test_a_module_that_fails_to_import(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigError, match="importing broken_agent_module failed: ZeroDivision"):
         make_agent("broken_agent_module:Agent")
+
+
+def test_an_entry_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info = tmp_path / "acme_agents-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme-agents\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[ise_env.agents]\nacme = acme_agents_module:make\n")
+    (tmp_path / "acme_agents_module.py").write_text(
+        "from ise_env.agents.passive import Nop\ndef make():\n    return Nop('acme')\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert make_agent("acme")().provenance.name == "acme"
+    with pytest.raises(ConfigError, match="acme"):
+        make_agent("acne")

@@ -1,0 +1,60 @@
+"""A person at the terminal: text, tool calls, help, and the end of the input."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pytest
+
+from ise_env.agents import AgentContext, make_agent
+from ise_env.errors import AgentError
+from ise_env.intents.model import Intent
+
+OBSERVATION = {
+    "messages": [
+        {"role": "system", "content": "rules"},
+        {"role": "user", "content": "Good morning."},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "function": {"name": "exec", "parameters": {"properties": {"command": {}}}},
+        }
+    ],
+}
+
+
+def typing(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(text))
+
+
+def test_what_is_typed_becomes_a_message(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    agent = make_agent("human")()
+    agent.reset(AgentContext(Intent(id="i", utterance="u"), 1))
+    typing(monkeypatch, '\n/exec {"command": "ls"}\n')
+    message = agent.act(OBSERVATION)
+    (call,) = message["tool_calls"]
+    assert call["function"] == {"name": "exec", "arguments": '{"command": "ls"}'}
+    shown = capsys.readouterr().out
+    assert "Good morning." in shown
+    assert "/exec {command}" in shown
+    typing(monkeypatch, "All done.\n")
+    longer = [*OBSERVATION["messages"], message, {"role": "tool", "content": "a.txt"}]
+    assert agent.act({**OBSERVATION, "messages": longer}) == {
+        "role": "assistant",
+        "content": "All done.",
+    }
+    shown = capsys.readouterr().out
+    assert "a.txt" in shown
+    assert "Good morning." not in shown
+
+
+def test_the_end_of_the_input_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = make_agent("human")()
+    agent.reset(AgentContext(Intent(id="i", utterance="u"), 1))
+    typing(monkeypatch, "")
+    with pytest.raises(AgentError, match="left"):
+        agent.act(OBSERVATION)
