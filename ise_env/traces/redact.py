@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ise_env.traces.record import Trajectory
 
@@ -21,20 +22,36 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|_PAT$", 
 _SHORTEST_SECRET = 12
 """Characters; a shorter value would hit ordinary text."""
 
-_SHAPES: Mapping[str, str] = {
-    "private key": (
+
+class Shape(NamedTuple):
+    """What a kind of secret looks like."""
+
+    pattern: str
+    """Without capturing groups."""
+    markers: tuple[str, ...]
+    """One of these is in every match: looking for them first is fifty times faster."""
+
+
+_SHAPES: Mapping[str, Shape] = {
+    "private key": Shape(
         r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[A-Za-z0-9+/=\s\\]{40,}?"
-        r"-----END (?:[A-Z]+ )*PRIVATE KEY-----"
+        r"-----END (?:[A-Z]+ )*PRIVATE KEY-----",
+        ("PRIVATE KEY-----",),
     ),
-    "anthropic key": r"\bsk-ant-[A-Za-z0-9_-]{20,}",
-    "openai key": r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,}",
-    "github token": r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})",
-    "gitlab token": r"\bglpat-[A-Za-z0-9_-]{20,}",
-    "hugging face token": r"\bhf_[A-Za-z0-9]{30,}",
-    "aws key": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
-    "google key": r"\bAIza[A-Za-z0-9_-]{35}",
-    "slack token": r"\bxox[abprs]-[A-Za-z0-9-]{10,}",
-    "web token": r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}",
+    "anthropic key": Shape(r"\bsk-ant-[A-Za-z0-9_-]{20,}", ("sk-ant-",)),
+    "openai key": Shape(r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_-]{32,}", ("sk-",)),
+    "github token": Shape(
+        r"\b(?:gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{40,})",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+    ),
+    "gitlab token": Shape(r"\bglpat-[A-Za-z0-9_-]{20,}", ("glpat-",)),
+    "hugging face token": Shape(r"\bhf_[A-Za-z0-9]{30,}", ("hf_",)),
+    "aws key": Shape(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b", ("AKIA", "ASIA")),
+    "google key": Shape(r"\bAIza[A-Za-z0-9_-]{35}", ("AIza",)),
+    "slack token": Shape(r"\bxox[abprs]-[A-Za-z0-9-]{10,}", ("xox",)),
+    "web token": Shape(
+        r"\beyJ[A-Za-z0-9_-]{10,}\.eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}", ("eyJ",)
+    ),
 }
 
 _SHARED_HOMES = frozenset({"/", "/root", "/home/agent"})
@@ -46,17 +63,18 @@ class Redactor:
 
     Args:
         literals: Exact strings to replace, with what they are.
-        shapes: Regular expressions, with what they match.
+        shapes: What else to look for, by kind.
     """
 
     def __init__(
-        self, literals: Mapping[str, str] | None = None, shapes: Mapping[str, str] = _SHAPES
+        self, literals: Mapping[str, str] | None = None, shapes: Mapping[str, Shape] = _SHAPES
     ) -> None:
         longest_first = sorted((literals or {}).items(), key=lambda item: -len(item[0]))
-        patterns = [(kind, re.escape(text)) for text, kind in longest_first]
-        patterns += [(kind, pattern) for kind, pattern in shapes.items()]
-        self._kinds = [kind for kind, _ in patterns]
-        self._pattern = re.compile("|".join(f"({p})" for _, p in patterns)) if patterns else None
+        wanted = [(kind, Shape(re.escape(text), (text,))) for text, kind in longest_first]
+        wanted += shapes.items()
+        self._kinds = [kind for kind, _ in wanted]
+        self._markers = [marker for _, shape in wanted for marker in shape.markers]
+        self._pattern = re.compile("|".join(f"({shape.pattern})" for _, shape in wanted))
 
     @classmethod
     def of_this_host(cls, environment: Mapping[str, str] | None = None) -> Redactor:
@@ -74,9 +92,7 @@ class Redactor:
 
     def redact(self, trajectory: Trajectory) -> Trajectory:
         """Return the record without secrets; `redactions` says how many there were."""
-        if self._pattern is None:
-            return trajectory
-        work = _Pass(self._pattern, self._kinds, _texts_of(trajectory))
+        work = _Pass(self._pattern, self._markers, self._kinds, trajectory)
         changed = {
             "messages": work.walk(trajectory.messages),
             "checks": [
@@ -95,20 +111,29 @@ class Redactor:
         return trajectory.model_copy(update=changed)
 
 
-def _texts_of(trajectory: Trajectory) -> str:
-    return trajectory.intent.model_dump_json()
-
-
 class _Pass:
     """One record's worth of replacing."""
 
-    def __init__(self, pattern: re.Pattern[str], kinds: list[str], allowed_in: str) -> None:
+    def __init__(
+        self,
+        pattern: re.Pattern[str],
+        markers: list[str],
+        kinds: list[str],
+        trajectory: Trajectory,
+    ) -> None:
         self._pattern = pattern
+        self._markers = markers
         self._kinds = kinds
-        self._allowed_in = allowed_in
+        self._trajectory = trajectory
         self.count = 0
 
+    @cached_property
+    def _allowed_in(self) -> str:
+        return self._trajectory.intent.model_dump_json()
+
     def text(self, text: str) -> str:
+        if not any(marker in text for marker in self._markers):
+            return text
         return self._pattern.sub(self._replace, text)
 
     def _replace(self, match: re.Match[str]) -> str:
