@@ -16,14 +16,17 @@ from ise_env.tasks.stage import Stage
 from ise_env.tasks.steps import sh
 from ise_env.workspaces import make_backend
 
+ONE_A_DOMAIN = tuple({name.split("/")[0]: name for name in registry.names()}.values())
+"""A sample that grows with the domains, not with the kits; all of them are marked `full`."""
+
 
 def bad(rows: list[Row]) -> list[str]:
     return [f"{r.kit} {r.seed} {r.case}: {r.detail}" for r in rows if not r.passed]
 
 
 @pytest.mark.usefixtures("local_backend")
-@pytest.mark.parametrize("name", registry.names())
-def test_every_kit_once(name: str) -> None:
+@pytest.mark.parametrize("name", ONE_A_DOMAIN)
+def test_one_kit_of_each_domain(name: str) -> None:
     seed = sum(name.encode()) % 3
     rows = list(validate([name], [seed], with_tricks=False))
     assert not bad(rows)
@@ -33,10 +36,9 @@ def test_every_kit_once(name: str) -> None:
 
 @pytest.mark.usefixtures("local_backend")
 def test_tricks_on_a_sample() -> None:
-    names = ["code-runtime/fix-failing-test", "source-chain/merge-branch"]
-    rows = list(validate(names[:1], [0])) + list(validate(names[1:], [1]))
+    rows = list(validate(["code-runtime/fix-failing-test"], [0]))
     assert not bad(rows)
-    assert sum(r.case.startswith("trick") for r in rows) == 2 * len(tricks.TRICKS)
+    assert sum(r.case.startswith("trick") for r in rows) == len(tricks.TRICKS)
 
 
 @pytest.mark.full
@@ -47,7 +49,7 @@ def test_every_kit_on_five_seeds_with_all_tricks(name: str) -> None:
 
 
 @pytest.mark.usefixtures("local_backend")
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", ["code-runtime/fix-failing-test", "source-chain/merge-branch"])
 def test_traps_do_not_spoil_an_honest_solution(name: str) -> None:
     """Start-up files that an agent leaves behind change nothing for the better or the worse."""
     kit = registry.get(name)
