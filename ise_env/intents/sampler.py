@@ -14,7 +14,8 @@ from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from itertools import accumulate, islice
+from itertools import accumulate, combinations, islice
+from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -31,7 +32,13 @@ from ise_env.tasks.registry import all_kits
 
 T = TypeVar("T")
 
+Shape = tuple[int, int]
+"""Number of domains, number of tasks."""
+
 _REDRAWS = 50
+
+_PATIENCE = 10_000
+"""After so many incompatible selections in a row a persona counts as having had them all."""
 
 
 @dataclass(frozen=True)
@@ -126,18 +133,20 @@ class Tuples:
         self._exclusive = [r.tasks for r in pools.rules if isinstance(r, Exclusive)]
         self._before = [r for r in pools.rules if isinstance(r, Before)]
         self._shapes = {tier.name: self._shapes_of(tier) for tier in pools.tiers.values()}
-        self._selections = {
-            shape: Selections(self._tasks, *shape)
-            for shapes in self._shapes.values()
-            for shape in shapes
+        self._strata = {
+            shape: self._strata_of(*shape) for shapes in self._shapes.values() for shape in shapes
         }
-        self._walks: dict[tuple[int, Complexity, tuple[int, int]], Walk] = {}
-        self._allowed: dict[tuple[str, ...], bool] = {}
+        self._weights: dict[tuple[str, Shape], list[float]] = {}
+        self._walks: dict[tuple[int, Complexity, Shape], Walk] = {}
 
     def capacity(self, tier: Complexity) -> int:
         """Upper bound of how many tuples of a tier exist; compatibility rules may forbid some."""
         people = sum(1 for persona in self._pools.personas if persona.weight)
-        return people * sum(len(self._selections[shape]) for shape in self._shapes[tier])
+        return people * sum(
+            len(selections)
+            for shape in self._shapes[tier]
+            for selections in self._strata[shape].values()
+        )
 
     def require(self, n: int) -> None:
         """Refuse an `n` that cannot be drawn.
@@ -185,39 +194,48 @@ class Tuples:
         shapes = dict(self._shapes[tier.name])
         while shapes:
             shape = _weighted(rng, list(shapes), list(shapes.values()))
-            selections = self._selections[shape]
-            rank = self._walk(person, tier.name, shape).next()
-            if rank is not None:
-                return self._in_order(rng, selections[rank])
+            strata = list(self._strata[shape].values())
+            walk = self._walk(person, tier.name, shape)
+            for _ in range(_PATIENCE):
+                found = walk.next()
+                if found is None:
+                    break
+                kits = strata[found[0]][found[1]]
+                if self._compatible(kits):
+                    return self._in_order(rng, kits)
             del shapes[shape]
         return None
 
-    def _walk(self, person: int, tier: Complexity, shape: tuple[int, int]) -> Walk:
+    def _walk(self, person: int, tier: Complexity, shape: Shape) -> Walk:
         key = (person, tier, shape)
         if key not in self._walks:
             persona = self._pools.personas[person]
-            selections = self._selections[shape]
+            sizes = [len(selections) for selections in self._strata[shape].values()]
             name = f"{self._seed} {persona.id} {tier} {shape}".encode()
-            self._walks[key] = Walk(
-                len(selections),
-                hashlib.blake2b(name, digest_size=32).digest(),
-                lambda rank: self._weight(persona, selections[rank]),
-            )
+            digest = hashlib.blake2b(name, digest_size=16).digest()
+            self._walks[key] = Walk(sizes, self._weights_of(persona.family, shape), digest)
         return self._walks[key]
 
-    def _weight(self, persona: PersonaEntry, kits: tuple[str, ...]) -> float:
-        if not self._compatible(kits):
-            return 0.0
-        weight = 1.0
-        for domain in {_domain(kit) for kit in kits}:
-            weight *= min(1.0, self._pools.affinities.get((persona.family, domain), 1.0))
-            if domain in self._pools.domains:
-                weight *= self._pools.domains[domain].weight / self._heaviest
-        return weight
+    def _weights_of(self, family: str, shape: Shape) -> list[float]:
+        """How likely people of a line of work are to ask for each combination of domains."""
+        if (family, shape) not in self._weights:
+            self._weights[family, shape] = [
+                prod(self._weight_of(family, domain) for domain in domains)
+                for domains in self._strata[shape]
+            ]
+        return self._weights[family, shape]
 
-    @property
-    def _heaviest(self) -> float:
-        return max(domain.weight for domain in self._pools.domains.values())
+    def _weight_of(self, family: str, domain: str) -> float:
+        own = self._pools.domains[domain].weight if domain in self._pools.domains else 1.0
+        return own * self._pools.affinities.get((family, domain), 1.0)
+
+    def _strata_of(self, n_domains: int, n_tasks: int) -> dict[tuple[str, ...], Selections]:
+        """The selections of each combination of domains."""
+        strata = {
+            domains: Selections([self._tasks[domain] for domain in domains], n_tasks)
+            for domains in combinations(sorted(self._tasks), n_domains)
+        }
+        return {domains: selections for domains, selections in strata.items() if len(selections)}
 
     def _compatible(self, kits: tuple[str, ...]) -> bool:
         return all(

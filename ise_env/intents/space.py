@@ -1,6 +1,6 @@
 """The space that intents are drawn from, as numbers.
 
-Every selection of tasks has a rank, and a keyed permutation visits the ranks in an order that
+Every selection of tasks has a rank, and keyed permutations visit the ranks in an order that
 looks random. Walking it draws without repetition in constant memory: no set of what was drawn
 before is kept, and the end of the space is known. Knows no personas, pools or kits.
 """
@@ -9,44 +9,39 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import accumulate, combinations
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from math import comb, prod
 
 
 class Selections:
-    """All ways to take `n_tasks` tasks from exactly `n_domains` domains, at least one of each.
+    """All ways to take so many tasks from some domains, at least one of each.
 
     Args:
-        tasks: Names of the tasks of each domain.
-        n_domains: How many domains a selection touches.
-        n_tasks: How many tasks it holds.
+        domains: The tasks of each domain.
+        n_tasks: How many to take.
     """
 
-    def __init__(self, tasks: Mapping[str, Sequence[str]], n_domains: int, n_tasks: int) -> None:
-        self._blocks: list[tuple[tuple[Sequence[str], ...], tuple[int, ...]]] = []
-        sizes = []
-        for chosen in combinations(sorted(tasks), n_domains):
-            pools = tuple(tasks[domain] for domain in chosen)
-            for counts in _compositions(n_tasks, n_domains):
-                ways = prod(comb(len(p), k) for p, k in zip(pools, counts, strict=True))
-                if ways:
-                    self._blocks.append((pools, counts))
-                    sizes.append(ways)
-        self._ends = list(accumulate(sizes))
+    def __init__(self, domains: Sequence[Sequence[str]], n_tasks: int) -> None:
+        self._domains = domains
+        self._counts = list(_compositions(n_tasks, len(domains)))
+        ways = (
+            prod(comb(len(tasks), k) for tasks, k in zip(domains, counts, strict=True))
+            for counts in self._counts
+        )
+        self._ends = list(accumulate(ways))
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, rank: int) -> tuple[str, ...]:
-        """The selection of that rank, as task names."""
+        """The selection of that rank."""
         block = bisect_right(self._ends, rank)
-        pools, counts = self._blocks[block]
         rest = rank - (self._ends[block - 1] if block else 0)
         picked: list[str] = []
-        for pool, count in zip(pools, counts, strict=True):
-            rest, own = divmod(rest, comb(len(pool), count))
-            picked += (pool[i] for i in _combination(own, len(pool), count))
+        for tasks, count in zip(self._domains, self._counts[block], strict=True):
+            rest, own = divmod(rest, comb(len(tasks), count))
+            picked += (tasks[i] for i in _combination(own, len(tasks), count))
         return tuple(picked)
 
 
@@ -62,7 +57,7 @@ class Permutation:
         self._size = size
         self._half = max(1, (max(size - 1, 1).bit_length() + 1) // 2)
         self._mask = (1 << self._half) - 1
-        self._keyed = hashlib.blake2b(key=key[:64], digest_size=16)
+        self._keyed = hashlib.blake2b(key, digest_size=16)
 
     def __call__(self, index: int) -> int:
         """Where `index` goes."""
@@ -81,42 +76,48 @@ class Permutation:
 
 
 class Walk:
-    """Draws without repetition from range(size), likelier items earlier.
+    """Draws pairs (stratum, rank) without repetition, strata in proportion to their weights.
 
-    The first pass over the permutation takes an item with a probability that is its weight;
-    the next one takes those whose lot lies one weight further on, and so on, so that every
-    item of positive weight is taken exactly once in all.
+    The walk goes round the strata, in another order each time. A stratum of weight w takes
+    part in a share w of the rounds, evenly spread, and gives its next rank then, which is a
+    permutation of its ranks; an exhausted one is passed over.
 
     Args:
-        size: How many items there are.
+        sizes: How many ranks each stratum has.
+        weights: Of the strata; 0 is never drawn.
         key: Same key, same walk.
-        weight: Of an item, in [0, 1]; 0 is never taken.
     """
 
-    def __init__(self, size: int, key: bytes, weight: Callable[[int], float]) -> None:
-        self._size = size
-        self._permutation = Permutation(max(size, 1), key)
-        self._weight = weight
+    def __init__(self, sizes: Sequence[int], weights: Sequence[float], key: bytes) -> None:
+        heaviest = max(weights, default=0) or 1
+        self._sizes = sizes
+        self._weights = [weight / heaviest for weight in weights]
+        self._key = key
         self._position = 0
-        self._lots = Permutation(2**32, b"lots" + key)
+        rounds = (n / w for n, w in zip(sizes, self._weights, strict=True) if w > 0)
+        self._end = len(sizes) * (int(max(rounds, default=0)) + 2)
+        self._round = (-1, Permutation(1, key))
 
-    def next(self) -> int | None:
-        """The next item, or None when every one was taken."""
-        while self._position < self._size * _MOST_PASSES:
-            turn, position = divmod(self._position, self._size)
+    def next(self) -> tuple[int, int] | None:
+        """The next pair, or None when every one was drawn."""
+        while self._position < self._end:
+            number, place = divmod(self._position, len(self._sizes))
             self._position += 1
-            item = self._permutation(position)
-            weight = self._weight(item)
-            if weight > 0 and self._turn_of(item, weight) == turn:
-                return item
+            stratum = self._order(number)(place)
+            weight = self._weights[stratum]
+            offset = self._permutation(b"offset", stratum, 2**16)(0) / 2**16
+            drawn, after = int(number * weight + offset), int((number + 1) * weight + offset)
+            if after > drawn and drawn < self._sizes[stratum]:
+                return stratum, self._permutation(b"ranks", stratum, self._sizes[stratum])(drawn)
         return None
 
-    def _turn_of(self, item: int, weight: float) -> int:
-        lot = self._lots(item % 2**32) / 2**32
-        return min(int(lot / weight), _MOST_PASSES - 1)
+    def _order(self, number: int) -> Permutation:
+        if self._round[0] != number:
+            self._round = number, self._permutation(b"round", number, len(self._sizes))
+        return self._round[1]
 
-
-_MOST_PASSES = 64
+    def _permutation(self, kind: bytes, number: int, size: int) -> Permutation:
+        return Permutation(size, self._key + kind + str(number).encode())
 
 
 def _compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:

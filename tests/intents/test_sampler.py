@@ -16,7 +16,7 @@ from ise_env.errors import ConfigError
 from ise_env.intents.pools import Exclusive, Pools, load_pools
 from ise_env.intents.realisers import missing_facts
 from ise_env.intents.sampler import IntentTuple, Tuples, sample
-from ise_env.intents.space import Permutation, Selections
+from ise_env.intents.space import Permutation, Selections, Walk
 from ise_env.tasks.bind import bind
 
 KITS = [
@@ -47,14 +47,37 @@ def test_permutation_is_a_bijection(size: int, key: bytes) -> None:
 
 
 def test_selections_are_all_different_and_touch_their_domains() -> None:
-    tasks = {"a": ["a/1", "a/2", "a/3"], "b": ["b/1", "b/2"], "c": ["c/1"]}
-    selections = Selections(tasks, 2, 3)
+    selections = Selections([["a/1", "a/2", "a/3"], ["b/1", "b/2"]], 3)
     found = [selections[rank] for rank in range(len(selections))]
     assert len({frozenset(selection) for selection in found}) == len(found)
-    assert all(len({kit[0] for kit in selection}) == 2 for selection in found)
+    assert all({kit[0] for kit in selection} == {"a", "b"} for selection in found)
     assert all(len(selection) == 3 for selection in found)
-    # a+b: 3*1 + 3*2, a+c: 3, b+c: 1
-    assert len(found) == 13
+    assert len(found) == 3 * 1 + 3 * 2
+
+
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(1, 30), st.sampled_from([0, 0.1, 0.5, 1, 3])), min_size=1, max_size=8
+    ),
+    st.binary(max_size=4),
+)
+def test_walk_draws_everything_of_weight_once(strata: list[tuple[int, float]], key: bytes) -> None:
+    walk = Walk([size for size, _ in strata], [weight for _, weight in strata], key)
+    drawn = list(iter(walk.next, None))
+    expected = {
+        (s, rank) for s, (size, weight) in enumerate(strata) if weight for rank in range(size)
+    }
+    assert len(drawn) == len(set(drawn))
+    assert set(drawn) == expected
+
+
+def test_walk_draws_strata_by_weight_not_by_size() -> None:
+    walk = Walk([10**6, 2000, 10**9], [1, 1, 0.25], b"k")
+    counts = Counter(item[0] for item in islice(iter(walk.next, None), 900))
+    assert counts[0] == pytest.approx(400, abs=3)
+    assert counts[1] == pytest.approx(400, abs=3)
+    assert counts[2] == pytest.approx(100, abs=3)
 
 
 def test_tuples_do_not_repeat() -> None:
