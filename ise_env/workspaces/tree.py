@@ -83,6 +83,37 @@ def _directory(root: int, parts: list[str]) -> Iterator[int]:
         os.close(fd)
 
 
+class _Cursor:
+    """Stands in one directory of a tree at a time."""
+
+    def __init__(self, root: int) -> None:
+        self._root = root
+        self._fd = os.open(".", _DIRECTORY, dir_fd=root)
+
+    def enter(self, name: str) -> None:
+        """Go into a directory below."""
+        following = os.open(name, _DIRECTORY, dir_fd=self._fd)
+        os.close(self._fd)
+        self._fd = following
+
+    def go(self, parts: list[str]) -> None:
+        """Go to a directory by its path from the root."""
+        with _directory(self._root, parts) as fd:
+            os.close(self._fd)
+            self._fd = os.dup(fd)
+
+    def link(self, name: str) -> str | None:
+        """Return where a link points; None for what is no link."""
+        found = os.stat(name, dir_fd=self._fd, follow_symlinks=False)
+        return os.readlink(name, dir_fd=self._fd) if stat.S_ISLNK(found.st_mode) else None
+
+    def __enter__(self) -> _Cursor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+
 class _Descent:
     """Opens directories in the order of a depth-first walk, each from the nearest open one.
 
@@ -153,27 +184,27 @@ class Tree:
         """
         left, links = _split(path)[::-1], 0
         done: list[str] = []
-        while left:
-            part = left.pop()
-            if part == "..":
-                done = done[:-1]
-                continue
-            if left or follow_last:
-                target = self._link(done, part)
-                if target is not None:
-                    links += 1
-                    if links > _MAX_LINKS:
-                        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
-                    done = [] if target.startswith("/") else done
-                    left += _split(target)[::-1]
+        with _Cursor(self._root) as cursor:
+            while left:
+                part = left.pop()
+                if part == "..":
+                    done = done[:-1]
+                    cursor.go(done)
                     continue
-            done.append(part)
+                target = cursor.link(part) if left or follow_last else None
+                if target is None:
+                    done.append(part)
+                    if left:
+                        cursor.enter(part)
+                    continue
+                links += 1
+                if links > _MAX_LINKS:
+                    raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), path)
+                if target.startswith("/"):
+                    done = []
+                    cursor.go(done)
+                left += _split(target)[::-1]
         return done
-
-    def _link(self, folder: list[str], name: str) -> str | None:
-        with _directory(self._root, folder) as fd:
-            found = os.stat(name, dir_fd=fd, follow_symlinks=False)
-            return os.readlink(name, dir_fd=fd) if stat.S_ISLNK(found.st_mode) else None
 
     def stat(self, path: str) -> FileStat:
         """Describe a path without following a final link."""
