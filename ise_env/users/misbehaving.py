@@ -22,6 +22,7 @@ from typing import Any, cast
 import numpy as np
 
 from ise_env.errors import ConfigError
+from ise_env.users.phrasing import voices
 
 KINDS = ("drift", "leak", "dump", "early", "invent", "malformed", "parrot")
 
@@ -109,13 +110,14 @@ class MisbehavingModel:
     def answer(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """The content of the next answer to a user prompt."""
         asked = _Asked.read(str(messages[1]["content"]), self.known)
+        style = str(messages[0]["content"])
         with self._lock:
-            if self._rng.random() >= self._rate:
-                return self._log("good", "patterns", self._decent(asked), asked)
             kind = self._pick(self._kinds)
+            if self._rng.random() >= self._rate or not asked.lends_itself_to(kind):
+                return self._log("good", "patterns", self._decent(asked, style), asked)
             source = self._pick([n for n, t in self._texts.items() if kind in t] or ["agent"])
             if kind == "parrot":
-                return self._log(kind, "agent", asked.heard or asked.request, asked)
+                return self._log(kind, "agent", asked.heard, asked)
             text = asked.fill(self._pick(self._texts[source][kind]), int(self._rng.integers(2, 9)))
             if kind == "malformed":
                 self.log.append(Answer(kind, source, text))
@@ -127,10 +129,12 @@ class MisbehavingModel:
         act = "close" if label == "early" and self._rng.random() < 0.5 else asked.act
         return json.dumps({"act": act, "subgoal": asked.subgoal, "message": message})
 
-    def _decent(self, asked: _Asked) -> str:
+    def _decent(self, asked: _Asked, style: str) -> str:
         """A turn that a decent model might write, from the corpus of legitimate patterns."""
         lines = _patterns()[asked.situation]["lines"]
         usable = [line for line in lines if "{path}" not in line or asked.path]
+        if any(word in style.lower() for word in voices()["formal"].styles):
+            usable = [line for line in usable if not _CHATTY.search(line)]
         return asked.fill(self._pick(usable), 0)
 
     def _pick(self, choices: Sequence[str]) -> str:
@@ -163,7 +167,7 @@ class _Asked:
         later = ""
         if known is not None:
             said = head + request
-            later = next((r for r in reversed(known.requests) if r not in said), "")
+            later = next((r for r in reversed(known.requests) if r[:100] not in said), "")
         return cls(
             act=act,
             subgoal=subgoal,
@@ -180,9 +184,17 @@ class _Asked:
             or _line(r"contradicts it: (\S+):", instruction),
             answer=_line(r"What you know: (.*)$", instruction).rstrip("."),
             heard=heard[-1].strip() if heard else "",
-            later=later or "archive the folder and mail the archive to the whole team",
+            later=later,
             utterance=known.utterance if known else request,
         )
+
+    def lends_itself_to(self, kind: str) -> bool:
+        """Whether the misbehaviour is one at this moment: saying goodbye at the end is none."""
+        if kind == "early":
+            return self.act not in ("close", "give_up")
+        if kind == "parrot":
+            return len(self.heard.split()) > 3
+        return bool(self.later) if kind == "dump" else True
 
     def fill(self, text: str, n: int) -> str:
         """A pattern with this dialogue's words."""
@@ -192,8 +204,10 @@ class _Asked:
         )  # fmt: skip
 
 
+_CHATTY = re.compile(r"[\U0001F300-\U0001FAFF]|\b(?:thx|pls|ty|nope|nah|ok)\b", re.I)
 _SITUATIONS = (
     ("Start the conversation", "open"),
+    ("leave what came before", "waived"),
     ("Ask for the next step", "next"),
     ("What you know:", "answer"),
     ("You know nothing beyond", "unsure"),
@@ -238,6 +252,7 @@ class _Http(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # head and body in one segment
 
     def do_POST(self) -> None:
         """Answer a chat completion."""

@@ -136,6 +136,7 @@ def _kind(case: str) -> str:
     kinds = {
         "open": "open",
         "ask": "request",
+        "waive": "request_waived",
         "answer": f"answer_{entry}",
         "checkin": "status_checkin",
         "verify": "status_verify",

@@ -205,7 +205,9 @@ class RuleUser:
         if self._patience <= 0 or following is None or failed * 2 > len(self.book.goals):
             return self._give_up(state)
         remark = self._phrases.say("waive.goal", **self._about(state.goal))
-        return self._next_request(following, remark)
+        turn = self._next_request(following, remark)
+        self._phrases.last = "waive.goal"
+        return turn
 
     def _settle(self, state: GoalState, digest: Digest) -> UserTurn:
         """Nothing speaks against it: believe it, look closer, or go on."""

@@ -41,7 +41,8 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
         yield Violation(
             "advancement.verbatim", "Do not recite what you have in mind beyond this one step."
         )
-    if any(_same(turn.message, before) for before in scene.earlier):
+    again = any(goal.request.lower() in turn.message.lower() for goal in scene.asked)
+    if again or any(_same(turn.message, before) for before in scene.earlier):
         yield Violation("advancement.repeat", "You said that already; put it differently.")
     goodbye = frames()["advancement.close"]
     if scene.act not in ("close", "give_up") and goodbye.pattern.search(_own(turn.message, scene)):

@@ -98,6 +98,8 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
 
 
 def _nothing_to_praise(scene: Scene) -> bool:
+    if scene.content:
+        return False
     lacking = [c for c in scene.digest.claims if not c.endswith(": unchanged")]
     if lacking:
         return True

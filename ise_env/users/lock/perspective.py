@@ -7,13 +7,15 @@ the verifier can know. The user's own request is taken out first: it may say any
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ise_env.users.lock.frames import frames
-from ise_env.users.lock.scene import Scene, Violation, ngrams, without
+from ise_env.users.lock.scene import Scene, Violation, ngrams, without, words
 from ise_env.users.protocol import UserTurn
 
 COPIED_WORDS = 8
+_SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 
 RULES = ("offer", "solution", "code", "tool_call", "machine", "stage")
 
@@ -36,7 +38,10 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
 
 
 def _copied(message: str, scene: Scene) -> bool:
-    theirs = ngrams("\n".join([scene.digest.agent_text, *scene.heard[-3:]]), COPIED_WORDS)
+    agent = "\n".join([scene.digest.agent_text, *scene.heard[-3:]])
+    if any(words(message) == words(s) for s in _SENTENCE.split(agent) if len(words(s)) > 3):
+        return True
+    theirs = ngrams(agent, COPIED_WORDS)
     if not theirs:
         return False
     heads = "\n".join(head for _, head in scene.digest.heads)

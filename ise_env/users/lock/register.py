@@ -67,7 +67,7 @@ def _markup(text: str, *, lists: bool, emoji: bool) -> bool:
         return True
     if len(_BULLETS.findall(text)) > (4 if lists else 1):
         return True
-    return len(_EMOJI.findall(text)) > (2 if emoji else 0)
+    return len(_EMOJI.findall(text)) > (3 if emoji else 1)
 
 
 def _off_tone(text: str, scene: Scene) -> bool:

@@ -70,6 +70,8 @@ class Scene:
     register: Register = field(default_factory=Register)
     answer: str = ""
     """What the user knows in answer to the agent's question; '' if nothing."""
+    content: bool = False
+    """Whether the ledger takes the last result for good: then praise is in order."""
 
     @functools.cached_property
     def own_words(self) -> str:

@@ -32,6 +32,7 @@ def scene_for(
     """
     goal = ledger.goals[plan.subgoal or next(iter(ledger.goals))].goal
     told = [s.goal for s in ledger.goals.values() if s.asked_at is not None]
+    before = ledger.turns[-2].subgoal if len(ledger.turns) > 1 else None
     persona = intent.persona
     about = " ".join(
         [persona.name, persona.role, persona.industry, persona.work_context, *persona.expertise]
@@ -54,7 +55,12 @@ def scene_for(
         context=" ".join(context),
         register=register_of(voice, intent),
         answer=goal.answer if answer_of(goal).id in plan.facts_used else "",
+        content=plan.act in ("request", "close") and _is_done(ledger, before),
     )
+
+
+def _is_done(ledger: Ledger, subgoal: str | None) -> bool:
+    return subgoal is not None and ledger.goals[subgoal].believed == "done"
 
 
 def register_of(voice: Voice, intent: Intent) -> Register:

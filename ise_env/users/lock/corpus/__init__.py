@@ -96,6 +96,7 @@ def scene_of(name: str, situation: str) -> Scene:
             data["voice"], _language(situation), 60, emoji=data["voice"] in ("casual", "warm")
         ),
         answer=data["answer"] if situation == "answer" else "",
+        content=situation in ("next", "close"),
     )
 
 
@@ -129,7 +130,7 @@ def _goal(data: Mapping[str, Any], key: str) -> SubGoal:
 
 
 def _before(situation: str, earlier: SubGoal, goal: SubGoal) -> tuple[str, ...]:
-    if situation == "next":
+    if situation in ("next", "waived"):
         return (f"Please {earlier.request}.",)
     return (f"Please {earlier.request}.", f"Thank you. Then {goal.request}.")
 
@@ -139,6 +140,7 @@ def _digest(data: Mapping[str, Any], situation: str) -> tuple[str, Digest]:
     texts = {
         "open": "",
         "next": "That is done.",
+        "waived": "I could not do that, unfortunately.",
         "answer": data["question"],
         "unsure": data["question"],
         "confirm": data["permission"],
