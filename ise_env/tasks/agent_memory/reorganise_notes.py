@@ -116,8 +116,6 @@ class ReorganiseNotes(Kit[Params]):
                 label="the sorted notes",
                 facts=(Fact("inbox", inbox), Fact("topics", topics)),
                 artifacts=(topics, inbox),
-                question="What if a page for the tag exists already?",
-                answer="Then keep what it says and add the new lines at its end",
             ),
             SubGoal(
                 id="index",

@@ -106,8 +106,6 @@ class FixFailingTest(Kit[Params]):
                 label=f"the fix in {p.folder}/{bug.module}.py",
                 facts=(Fact("folder", p.folder), Fact("module", f"{p.folder}/{bug.module}.py")),
                 artifacts=(f"{p.folder}/{bug.module}.py",),
-                question="May I change the test if it turns out to be wrong?",
-                answer="No, the tests are right; the code is what has to change",
             ),
         )
 

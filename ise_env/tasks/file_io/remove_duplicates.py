@@ -112,8 +112,6 @@ class RemoveDuplicates(Kit[Params]):
                 label="the removal of the copies",
                 facts=(Fact("folder", p.folder), Fact("master", master), Fact("list", removed)),
                 artifacts=(removed,),
-                question="What about two equal files of which none is in the master folder?",
-                answer=f"Leave those alone, only copies of something in {master} go",
             ),
         )
 

@@ -141,8 +141,6 @@ class ReconcileLedger(Kit[Params]):
                 label=f"the {p.month} reconciliation",
                 facts=(Fact("book", book), Fact("bank", bank), Fact("report", report)),
                 artifacts=(report,),
-                question="Does a line that only one side has count with its full amount?",
-                answer="Yes, the side that lacks it counts as 0",
             ),
             SubGoal(
                 id="net",

@@ -158,8 +158,6 @@ class BackportFix(Kit[Params]):
                     Fact("branch", branch),
                 ),
                 artifacts=(f"{p.folder}/src/{p.module}.py",),
-                question="Does the branch get everything else that is on main as well?",
-                answer=f"No, only the commits of {ticket}",
             ),
             SubGoal(
                 id="tag",

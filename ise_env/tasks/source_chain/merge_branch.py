@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import GitBranch, GitClean, GitFile, GitMerged, TextMatch
+from ise_env.rewards.checks import GitBranch, GitFile, GitMerged, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
@@ -147,8 +147,6 @@ class MergeBranch(Kit[Params]):
                 label=f"the merge of {p.branch}",
                 facts=(branch, Fact("repository", p.folder)),
                 artifacts=(f"{p.folder}/settings.ini",),
-                question="Should I keep our side or theirs where the settings conflict?",
-                answer="Neither as a whole: take the higher number, setting by setting",
             ),
             SubGoal(
                 id="tidy",
@@ -192,16 +190,7 @@ class MergeBranch(Kit[Params]):
                 ref=f"refs/heads/{p.branch}",
                 exists=False,
             ),
-            GitClean(id="clean", repo=p.folder, weight=0),
-            GitMerged(
-                id="history",
-                repo=p.folder,
-                commit=w.repo.tip("main"),
-                into=main,
-                weight=0,
-                forbidden=True,
-                failure="main's history was rewritten",
-            ),
+            *w.repo.guards(),
         )
 
     def solve(self, p: Params, subgoal: str) -> Solution:

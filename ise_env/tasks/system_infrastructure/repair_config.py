@@ -184,8 +184,6 @@ class RepairConfig(Kit[Params]):
                 label=f"the configuration of {p.service}",
                 facts=(Fact("configuration", ini), Fact("guide", guide)),
                 artifacts=(ini,),
-                question="Which value should a setting get that is out of range?",
-                answer=f"The one that production runs, it is in {guide}",
             ),
             SubGoal(
                 id="start",

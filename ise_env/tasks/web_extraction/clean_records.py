@@ -142,8 +142,6 @@ class CleanRecords(Kit[Params]):
                 label="the clean records",
                 facts=(Fact("raw", raw), Fact("clean", clean), Fact("rejected", rejected)),
                 artifacts=(clean, rejected),
-                question="Which record wins when an id appears twice?",
-                answer="The one on the later line",
             ),
             SubGoal(
                 id="note",

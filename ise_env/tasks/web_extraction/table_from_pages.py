@@ -156,8 +156,6 @@ class TableFromPages(Kit[Params]):
                 label="the product table",
                 facts=(Fact("pages", f"{p.folder}/page-1.html"), Fact("table", table)),
                 artifacts=(table,),
-                question="Some products show two prices; which one do you want?",
-                answer="The current one, not the one that is struck out",
             ),
             SubGoal(
                 id="summary",
