@@ -223,7 +223,7 @@ def _quiet() -> None:
         logging,
     )
 
-    logging.disable_progress_bar()
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
 
 
 def _features(text: str) -> Iterator[int]:
