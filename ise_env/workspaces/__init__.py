@@ -17,7 +17,7 @@ def make_backend(spec: str = "local") -> Backend:
     """Return the backend of that name, one per process.
 
     Args:
-        spec: `local`.
+        spec: `local`, or `local:IMAGE` with the name or path of a prepared root directory.
 
     Raises:
         ConfigError: There is no such backend.
@@ -30,10 +30,11 @@ def make_backend(spec: str = "local") -> Backend:
 
 
 def _new_backend(spec: str) -> Backend:
-    if spec == "local":
+    name, _, image = spec.partition(":")
+    if name == "local":
         from ise_env.workspaces.local.backend import LocalBackend
 
-        return LocalBackend()
+        return LocalBackend(image)
     from ise_env.errors import ConfigError
 
-    raise ConfigError(f"no workspace backend called {spec!r}; there is: local")
+    raise ConfigError(f"no workspace backend called {spec!r}; there are: local, local:IMAGE")

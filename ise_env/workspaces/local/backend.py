@@ -16,7 +16,7 @@ from typing import Any
 
 from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.workspaces.channel import Channel
-from ise_env.workspaces.local import cgroups, requirements, templates
+from ise_env.workspaces.local import cgroups, images, requirements, templates
 from ise_env.workspaces.local import limits as limit_rules
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
@@ -44,11 +44,16 @@ class _Machine:
 
 
 class LocalBackend:
-    """Workspaces in bubblewrap sandboxes on this machine."""
+    """Workspaces in bubblewrap sandboxes on this machine.
+
+    Args:
+        image: Name or path of a prepared root directory; empty for this host's programs.
+    """
 
     name = "local"
 
-    def __init__(self) -> None:
+    def __init__(self, image: str = "") -> None:
+        self._image = image
         self._lock = threading.Lock()
         self._machine: _Machine | None = None
         self._live: weakref.WeakSet[LocalWorkspace] = weakref.WeakSet()
@@ -183,7 +188,7 @@ class LocalBackend:
     def _ready(self) -> _Machine:
         with self._lock:
             if self._machine is None or not self._machine.spawner.alive:
-                self._machine = _prepare()
+                self._machine = _prepare(self._image)
             return self._machine
 
     # --- requirements -------------------------------------------------------------------------
@@ -205,7 +210,11 @@ class LocalBackend:
             done = dry_run or cgroups.kill_and_remove(group)
             lines.append(f"control group {group}" + ("" if done else " (could not be removed)"))
         state = roots.state_directory()
-        for path in (*templates.abandoned(state / "templates"), *roots.abandoned(state)):
+        for path in (
+            *templates.abandoned(state / "templates"),
+            *roots.abandoned(state),
+            *images.abandoned(state),
+        ):
             lines.append(f"directory {path}")
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
@@ -218,14 +227,14 @@ def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
         bound()
 
 
-def _prepare() -> _Machine:
+def _prepare(image: str) -> _Machine:
     """Make the root, find the limits, start the spawner."""
     state = roots.state_directory()
-    root = roots.host_root(state)
+    bwrap = _bubblewrap()
+    root = roots.image_root(state, image, bwrap) if image else roots.host_root(state)
     enforced = limit_rules.find()
     store = state / "templates"
     store.mkdir(exist_ok=True)
-    bwrap = _bubblewrap()
     owner = (SANDBOX_UID, SANDBOX_UID) if limit_rules.is_root() else None
     config = {
         "privileged": owner is not None,

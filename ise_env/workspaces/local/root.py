@@ -13,11 +13,12 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from ise_env.errors import WorkspaceError
-from ise_env.workspaces.local import owners
+from ise_env.workspaces.local import images, owners
 from ise_env.workspaces.protocol import HOME, USER, WORKDIR
 
 INSIDE = "/opt/ise"
@@ -27,6 +28,9 @@ HOSTNAME = "workspace"
 
 _EMPTY_LOCAL = "opt/ise/usr-local"
 """Laid over the host's `/usr/local`."""
+
+MOUNT_POINTS = ("workspace", "home/agent", "opt/ise", "dev", "proc", "run", "tmp")
+"""What every root must have, prepared images included."""
 
 _EMPTY_DIRECTORIES = (
     *("dev", "proc", "run", "tmp", "root", "mnt", "opt", "srv", "media", "var/tmp", "var/log"),
@@ -40,7 +44,7 @@ _COPIED_ETC = (
 _BOUND_ETC = ("alternatives", "fonts", "ImageMagick-6", "ImageMagick-7", "terminfo")
 _BOUND_ETC_PREFIXES = ("python3", "java-", "perl")
 
-_ETC = {
+ETC = {
     "passwd": (
         "root:x:0:0:root:/root:/bin/bash\n"
         f"{USER}:x:1000:1000:Agent:{HOME}:/bin/bash\n"
@@ -103,7 +107,7 @@ def host_root(state: Path) -> Root:
     digest = _digest(binds, interpreter)
     skeleton = state / "roots" / digest
     if not skeleton.is_dir():
-        _build(skeleton, binds, interpreter)
+        _install(skeleton, lambda work: _fill(work, binds, interpreter))
     mounts = [(str(skeleton), "/"), *binds, (str(skeleton / _EMPTY_LOCAL), "/usr/local")]
     if not os.path.isdir("/usr/local"):
         mounts.pop()
@@ -169,7 +173,7 @@ def _sources() -> list[Path]:
 def _digest(binds: list[tuple[str, str]], interpreter: str) -> str:
     """Name a root by everything that makes a difference inside."""
     summary = hashlib.sha256()
-    for text in (repr(binds), interpreter, repr(_ETC), repr(_EMPTY_DIRECTORIES), repr(_COPIED_ETC)):
+    for text in (repr(binds), interpreter, repr(ETC), repr(_EMPTY_DIRECTORIES), repr(_COPIED_ETC)):
         summary.update(text.encode())
     for path in (*_sources(), *(Path("/etc") / name for name in _COPIED_ETC)):
         summary.update(path.read_bytes() if path.is_file() else b"-")
@@ -178,28 +182,28 @@ def _digest(binds: list[tuple[str, str]], interpreter: str) -> str:
     return summary.hexdigest()[:16]
 
 
-def _build(skeleton: Path, binds: list[tuple[str, str]], interpreter: str) -> None:
-    skeleton.parent.mkdir(parents=True, exist_ok=True)
-    work = skeleton.parent / owners.label(f"{skeleton.name}-{time.monotonic_ns()}")
+def _install(place: Path, fill: Callable[[Path], None]) -> None:
+    """Put a directory into its place at once, filled, readable by everybody."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    work = place.parent / owners.label(f"{place.name}-{time.monotonic_ns()}")
     work.mkdir()
     try:
-        _fill(work, binds)
-        _compile(work, interpreter, binds)
+        fill(work)
         for folder, folders, names in os.walk(work):
-            for name in (*folders, *names):
+            for name in (".", *folders, *names):
                 path = os.path.join(folder, name)
                 if not os.path.islink(path):
                     os.chmod(path, 0o755 if os.path.isdir(path) else 0o644)
         try:
-            work.rename(skeleton)
+            work.rename(place)
         except OSError:  # another process was faster
-            if not skeleton.is_dir():
+            if not place.is_dir():
                 raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _fill(work: Path, binds: list[tuple[str, str]]) -> None:
+def _fill(work: Path, binds: list[tuple[str, str]], interpreter: str) -> None:
     inside = [place for _, place in binds]
     for name in (*_EMPTY_DIRECTORIES, WORKDIR[1:], HOME[1:], *(place[1:] for place in inside)):
         (work / name).mkdir(parents=True, exist_ok=True)
@@ -208,7 +212,7 @@ def _fill(work: Path, binds: list[tuple[str, str]]) -> None:
     for name in _MERGED:
         if os.path.islink(f"/{name}"):
             (work / name).symlink_to(os.readlink(f"/{name}"))
-    for name, text in _ETC.items():
+    for name, text in ETC.items():
         (work / "etc" / name).write_text(text)
     for name in _COPIED_ETC:
         if os.path.isfile(f"/etc/{name}"):
@@ -217,10 +221,25 @@ def _fill(work: Path, binds: list[tuple[str, str]]) -> None:
     (work / "etc/os-release").symlink_to("../usr/lib/os-release")
     (work / "etc/mtab").symlink_to("../proc/self/mounts")
     (work / "var/run").symlink_to("/run")
+    _compile(work, [_outside(interpreter, binds)], str(work))
 
 
-def _compile(work: Path, interpreter: str, binds: list[tuple[str, str]]) -> None:
-    """Compile the program with the interpreter that will run it; another's would be refused."""
+_COMPILER = """
+import py_compile, sys
+for path in sys.argv[2:]:
+    py_compile.compile(path, path + "c", path[len(sys.argv[1]):], doraise=True,
+        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
+"""
+
+
+def _compile(work: Path, python: list[str], seen_as: str) -> None:
+    """Compile the program with the interpreter that will run it; another's would be refused.
+
+    Args:
+        work: Root that gets it.
+        python: Command that runs the interpreter.
+        seen_as: Where that command sees `work`.
+    """
     package = work / INSIDE[1:] / "inside"
     package.mkdir(parents=True, exist_ok=True)
     boot = work / INSIDE[1:] / "boot.py"
@@ -230,20 +249,43 @@ def _compile(work: Path, interpreter: str, binds: list[tuple[str, str]]) -> None
     )
     for source in _sources():
         shutil.copyfile(source, package / source.name)
-    outside = interpreter
-    for host, place in binds:
-        if interpreter.startswith(f"{place}/") and place.startswith("/opt/"):
-            outside = f"{host}{interpreter[len(place) :]}"
-    script = (
-        "import py_compile, sys\n"
-        "for path in sys.argv[2:]:\n"
-        "    py_compile.compile(path, path + 'c', path[len(sys.argv[1]):], doraise=True,\n"
-        "        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)\n"
-    )
-    paths = [str(boot), *(str(package / source.name) for source in _sources())]
-    command = [outside, "-I", "-S", "-c", script, str(work), *paths]
+    paths = [boot, *(package / source.name for source in _sources())]
+    seen = [f"{seen_as}{str(path)[len(str(work)) :]}" for path in paths]
+    command = [*python, "-I", "-S", "-c", _COMPILER, seen_as, *seen]
     result = subprocess.run(command, capture_output=True, text=True, env={}, check=False)
     if result.returncode != 0:
-        raise WorkspaceError(f"{outside} cannot compile the workspace program: {result.stderr}")
+        raise WorkspaceError(f"{python[-1]} cannot compile the workspace program: {result.stderr}")
     for path in paths:
-        os.unlink(path)
+        path.unlink()
+
+
+def _outside(interpreter: str, binds: list[tuple[str, str]]) -> str:
+    """Return the host's path of an interpreter that is known by its path inside."""
+    for host, place in binds:
+        if place.startswith("/opt/") and interpreter.startswith(f"{place}/"):
+            return f"{host}{interpreter[len(place) :]}"
+    return interpreter
+
+
+# --- prepared images --------------------------------------------------------------------------
+
+
+def image_root(state: Path, name: str, bwrap: str) -> Root:
+    """Make a root of a prepared image; only the program inside is added to it."""
+    image = images.find(name, state)
+    interpreter = images.python(image)
+    summary = hashlib.sha256(images.digest(image).encode())
+    for path in _sources():
+        summary.update(path.read_bytes())
+    digest = summary.hexdigest()[:16]
+    program = state / "roots" / digest
+    if not program.is_dir():
+        python = [bwrap, "--ro-bind", str(image), "/", "--bind", "{work}", "/mnt", "--proc"]
+        python += ["/proc", "--dev", "/dev", "--unshare-all", interpreter]
+        _install(program, lambda work: _compile(work, [_named(w, work) for w in python], "/mnt"))
+    binds = ((str(image), "/"), (str(program / INSIDE[1:]), INSIDE))
+    return Root(binds, interpreter, _environment(interpreter), digest)
+
+
+def _named(word: str, work: Path) -> str:
+    return str(work) if word == "{work}" else word
