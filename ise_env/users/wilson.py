@@ -21,4 +21,5 @@ def wilson(hits: int, n: int, z: float = Z95) -> tuple[float, float]:
     centre = rate + z * z / (2 * n)
     spread = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n))
     scale = 1 + z * z / n
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    low = 0.0 if hits == 0 else (centre - spread) / scale
+    return low, 1.0 if hits == n else (centre + spread) / scale

@@ -88,6 +88,7 @@ class Scene:
             [
                 self.own_words,
                 *(goal.request for goal in self.asked),
+                *(goal.label for goal in self.others),
                 self.context,
                 self.persona,
                 digest.agent_text,
