@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 
+from ise_env.rewards.checks import GitClean, GitMerged
+from ise_env.rewards.spec import Check
 from ise_env.tasks.seeding import stamp
 
 END = "ISE_END_OF_STREAM"
@@ -91,6 +93,21 @@ class RepoSeed:
     def tip(self, branch: str) -> str:
         """Full id of a branch's last commit."""
         return self._made[self._tips[branch]].id
+
+    def guards(self, branch: str = "main") -> tuple[Check, ...]:
+        """Nothing half done in the work tree, and the branch's history never rewritten."""
+        return (
+            GitClean(id="clean", repo=self.path, weight=0, failure="changes are not committed"),
+            GitMerged(
+                id="history",
+                repo=self.path,
+                commit=self.tip(branch),
+                into=f"refs/heads/{branch}",
+                weight=0,
+                forbidden=True,
+                failure=f"the history of {branch} was rewritten",
+            ),
+        )
 
     def files(self, branch: str) -> dict[str, str]:
         """The whole tree at a branch's tip: path to content."""

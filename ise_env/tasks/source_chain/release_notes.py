@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import GitBranch, GitClean, GitFile, GitMerged, TextMatch
+from ise_env.rewards.checks import GitBranch, GitFile, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
@@ -152,16 +152,7 @@ class ReleaseNotes(Kit[Params]):
                 path="CHANGELOG.md",
                 text=TextMatch(contains=(f"## {p.next}",)),
             ),
-            GitClean(id="clean", repo=p.folder, weight=0),
-            GitMerged(
-                id="history",
-                repo=p.folder,
-                commit=w.repo.tip("main"),
-                into=main,
-                weight=0,
-                forbidden=True,
-                failure="main's history was rewritten",
-            ),
+            *w.repo.guards(),
         )
 
     def solve(self, p: Params, subgoal: str) -> Solution:

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import Command, GitClean, GitFile, GitLog, GitMerged, Said, TextMatch
+from ise_env.rewards.checks import Command, GitFile, GitLog, Said, TextMatch
 from ise_env.rewards.checks.command import CLEAN_PYTHON
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
@@ -193,16 +193,7 @@ class RevertRegression(Kit[Params]):
                 message=TextMatch(contains=(bad,)),
                 failure="no commit on main says that it reverts the culprit",
             ),
-            GitClean(id="clean", repo=p.folder, weight=0),
-            GitMerged(
-                id="history",
-                repo=p.folder,
-                commit=tip,
-                into=main,
-                weight=0,
-                forbidden=True,
-                failure="main's history was rewritten",
-            ),
+            *w.repo.guards(),
             *(
                 GitFile(
                     id=f"later-{number}",
