@@ -16,6 +16,8 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 
@@ -108,6 +110,12 @@ def corpora(names: list[str]) -> None:
         print(f"{name}: caught {rate(caught, len(bad))}; rejected of good {rate(wrong, len(good))}")
 
 
+def present(package: str, folder: str, pattern: str) -> list[str]:
+    """Names, without suffix, of the data files that are there."""
+    found = Path(str(resources.files(package))).joinpath(folder).glob(pattern)
+    return sorted(path.stem for path in found)
+
+
 def judging_time() -> None:
     cases = list(corpus.legitimate())[:400]
     spent = []
@@ -123,8 +131,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=5_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--collections", default="attacks,attacks_blind")
-    parser.add_argument("--corpora", default="to_catch,held_out")
+    parser.add_argument(
+        "--collections",
+        default=",".join(present("ise_env.users", "data", "attacks*.toml")),
+        help="files of attack texts in users/data (attacks_blind: by someone who has not seen "
+        "the detectors)",
+    )
+    parser.add_argument(
+        "--corpora", default=",".join(present("ise_env.users.lock", "corpus", "*.jsonl"))
+    )
     parser.add_argument("--show", type=int, default=0, help="print so many leaked turns")
     options = parser.parse_args()
     print(f"python {platform.python_version()}, {platform.machine()}, {platform.system()}")
