@@ -14,6 +14,8 @@ QUICK_S = 30.0
 """Host-side deadline of everything but commands."""
 
 _BATCH_BYTES = 16 * 2**20
+_MOST_READ = 32 * 2**20
+"""A file of which more is wanted belongs into `archive`."""
 
 
 class LiveWorkspace:
@@ -107,7 +109,7 @@ class LiveWorkspace:
 
     def read(self, path: str, max_bytes: int = 16 * 2**20) -> bytes:
         """Return a regular file's content."""
-        content = self._quick("read", path=path, max_bytes=max_bytes)
+        content = self._quick("read", path=path, max_bytes=min(max_bytes, _MOST_READ))
         with _shape():
             return bytes(memoryview(content))
 

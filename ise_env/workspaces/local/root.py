@@ -164,10 +164,7 @@ def _environment(interpreter: str) -> tuple[tuple[str, str], ...]:
 
 
 def _sources() -> list[Path]:
-    folder = Path(__file__).parent.parent / "inside"
-    return [folder / f"{name}.py" for name in ("__init__", "wire", "files", "calls")] + [
-        folder / f"{name}.py" for name in ("processes", "executor")
-    ]
+    return sorted((Path(__file__).parent.parent / "inside").glob("*.py"))
 
 
 def _digest(binds: list[tuple[str, str]], interpreter: str) -> str:
