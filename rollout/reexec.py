@@ -126,7 +126,7 @@ def reexecute(record: Trajectory, config: RolloutConfig) -> Reexecution:
         return report
     env = IntentEnv(record.intent, **config.env_arguments())
     try:
-        again = _play(env, record)
+        again, translation = _play(env, record)
     except ConfigError as error:
         report.skipped = str(error)
         return report
@@ -135,11 +135,11 @@ def reexecute(record: Trajectory, config: RolloutConfig) -> Reexecution:
         return report
     finally:
         env.close()
-    _compare(record, Redactor.of_this_host().redact(again), report)
+    _compare(record, Redactor.of_this_host().redact(again), translation, report)
     return report
 
 
-def _play(env: IntentEnv, record: Trajectory) -> Trajectory:
+def _play(env: IntentEnv, record: Trajectory) -> tuple[Trajectory, Translation]:
     env.reset(seed=record.seed)
     over, translation = False, Translation()
     for number, message in enumerate(record.messages):
@@ -152,12 +152,13 @@ def _play(env: IntentEnv, record: Trajectory) -> Trajectory:
                 translation.learn(text_of(before), text_of(after))
     if not over:
         env.truncate(record.termination.reason)
-    return env.trajectory(
+    again = env.trajectory(
         agent=record.provenance.agent,
         episode_id=record.episode_id,
         run_id=record.run_id,
         trial=record.trial,
     )
+    return again, translation
 
 
 def _translated(message: dict[str, Any], translation: Translation) -> dict[str, Any]:
@@ -185,10 +186,12 @@ def _translated_call(call: dict[str, Any], translation: Translation) -> dict[str
 # -- comparing -------------------------------------------------------------------------------
 
 
-def _compare(stored: Trajectory, again: Trajectory, report: Reexecution) -> None:
+def _compare(
+    stored: Trajectory, again: Trajectory, translation: Translation, report: Reexecution
+) -> None:
     pairs = zip(stored.messages, again.messages, strict=False)
     for number, (before, after) in enumerate(pairs):
-        _compare_message(number, before, after, report)
+        _compare_message(number, before, after, translation, report)
     if len(stored.messages) != len(again.messages):
         report.differs("number of messages", len(stored.messages), len(again.messages))
     if stored.termination.reason != again.termination.reason:
@@ -203,7 +206,11 @@ def _compare(stored: Trajectory, again: Trajectory, report: Reexecution) -> None
 
 
 def _compare_message(
-    number: int, before: dict[str, Any], after: dict[str, Any], report: Reexecution
+    number: int,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    translation: Translation,
+    report: Reexecution,
 ) -> None:
     where = f"message {number} ({before['role']})"
     if before["role"] != after["role"]:
@@ -216,11 +223,12 @@ def _compare_message(
         report.results += 1
         report.identical += was == is_now
         _compare_outcome(where, before, after, report)
-    if was != is_now:
-        if same(was, is_now):
-            report.allowed.update(rules_needed(was, is_now))
-        else:
-            report.differs(where, was, is_now)
+    if was == is_now:
+        return
+    if same(was, is_now) or same(translation.apply(was), is_now):
+        report.allowed.update(rules_needed(was, is_now) or ["identifier seen before"])
+    else:
+        report.differs(where, was, is_now)
 
 
 def _compare_outcome(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
@@ -17,9 +18,9 @@ from ise_env.traces.record import Trajectory
 
 VOLATILE_PATHS = re.compile(
     r"(?:^|/)(?:__pycache__|\.git|\.pytest_cache|\.cache)(?:/|$)"
-    r"|\.(?:zip|tar|tgz|gz|bz2|xz|zst|7z|jar|whl|sqlite|db)$"
+    r"|\.(?:zip|tar|tgz|gz|bz2|xz|zst|7z|jar|whl|sqlite|db|pid|port)$"
 )
-"""Files whose content covers clocks (byte code, commits, archives): only that they are there
+"""Files whose content covers clocks, ports or process ids (byte code, commits, archives): only that they are there
 counts; what is in them is for the checks."""
 
 
@@ -76,10 +77,22 @@ def rules_needed(a: str, b: str) -> list[str]:
     return needed
 
 
-class Translation:
-    """Identifiers that came out otherwise the second time, and what they are now."""
+_TOKEN = re.compile(r"/tmp/[\w./-]+|\b[0-9a-f]{7,40}\b|\b[3-6]\d{4}\b")
 
-    _TOKEN = re.compile(r"/tmp/[\w./-]+|\b[0-9a-f]{7,40}\b")
+
+def identifiers(text: str) -> list[str]:
+    """What the identifier rules find in a text, in order."""
+    return [
+        token
+        for rule in rules()
+        if rule.identifier
+        for match in rule.pattern.finditer(text)
+        for token in _TOKEN.findall(match[0])
+    ]
+
+
+class Translation:
+    """Identifiers, and what stands in their place: in another execution, or in a comparison."""
 
     def __init__(self) -> None:
         self._now: dict[str, str] = {}
@@ -88,24 +101,35 @@ class Translation:
         """Pair the identifiers of two texts that are the same but for them."""
         if before == after:
             return
-        for rule in (r for r in rules() if r.identifier):
-            was = [t for m in rule.pattern.finditer(before) for t in self._TOKEN.findall(m[0])]
-            now = [t for m in rule.pattern.finditer(after) for t in self._TOKEN.findall(m[0])]
-            if len(was) == len(now):
-                self._now.update((a, b) for a, b in zip(was, now, strict=True) if a != b)
+        was, now = identifiers(before), identifiers(after)
+        if len(was) == len(now):
+            self._now.update((a, b) for a, b in zip(was, now, strict=True) if a != b)
+
+    def number(self, text: str) -> None:
+        """Give every identifier of a text that is new a number of its own."""
+        for token in identifiers(text):
+            if self._known(token) is None:
+                self._now[token] = f"<identifier {len(self._now) + 1}>"
 
     def apply(self, text: str) -> str:
-        """Replace the identifiers that are known to have changed."""
-        return self._TOKEN.sub(self._replace, text) if self._now else text
+        """Replace the identifiers that are known."""
+        return _TOKEN.sub(self._replace, text) if self._now else text
 
     def _replace(self, match: re.Match[str]) -> str:
-        token = match[0]
+        return self._known(match[0]) or match[0]
+
+    def _known(self, token: str) -> str | None:
         if token in self._now:
             return self._now[token]
-        # A hash may be written shorter than where it was first seen.
-        longer = (new for old, new in self._now.items() if old.startswith(token))
-        new = next(longer, None)
-        return token if new is None else new[: len(token)]
+        if not 7 <= len(token) <= 40:
+            return None
+        # A hash may be written shorter, or longer, than where it was first seen.
+        for old, new in self._now.items():
+            if old.startswith(token):
+                return new if new.startswith("<") else new[: len(token)]
+            if token.startswith(old) and new.startswith("<"):
+                return new
+        return None
 
 
 def comparable(record: Trajectory) -> dict[str, Any]:
@@ -115,15 +139,27 @@ def comparable(record: Trajectory) -> dict[str, Any]:
     of files whose content covers clocks.
     """
     diff = record.workspace.diff if record.workspace else []
+    numbered = Translation()
+    for message in record.messages:
+        if message["role"] == "tool" and isinstance(message["content"], str):
+            numbered.number(message["content"])
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, str):
+            return normalise(numbered.apply(value))
+        if isinstance(value, dict):
+            return {key: plain(item) for key, item in value.items()}
+        return [plain(item) for item in value] if isinstance(value, list) else value
+
     return {
         "episode_id": record.episode_id,
         "intent": record.intent_sha256,
         "seed": record.seed,
-        "messages": [_comparable_message(message) for message in record.messages],
+        "messages": [_comparable_message(message, plain) for message in record.messages],
         "termination": record.termination.model_dump(),
         "valid": record.valid,
         "reward": record.reward,
-        "checks": [(c.id, c.verdict, normalise(c.evidence)) for c in record.checks],
+        "checks": [(c.id, c.verdict) for c in record.checks],
         "recoveries": [r.model_dump() for r in record.recoveries],
         "files": [
             (c.path, c.change, c.kind)
@@ -134,11 +170,13 @@ def comparable(record: Trajectory) -> dict[str, Any]:
     }
 
 
-def _comparable_message(message: dict[str, Any]) -> dict[str, Any]:
-    plain = {key: value for key, value in message.items() if key != "x"}
-    if isinstance(plain.get("content"), str):
-        plain["content"] = normalise(plain["content"])
+def _comparable_message(message: dict[str, Any], plain: Callable[[Any], Any]) -> dict[str, Any]:
+    compared: dict[str, Any] = {k: plain(v) for k, v in message.items() if k != "x"}
     outcome = (message.get("x") or {}).get("outcome")
     if outcome:
-        plain["outcome"] = (outcome.get("status"), outcome.get("exit_code"), outcome.get("error"))
-    return plain
+        compared["outcome"] = (
+            outcome.get("status"),
+            outcome.get("exit_code"),
+            outcome.get("error"),
+        )
+    return compared
