@@ -97,7 +97,13 @@ class RepoSeed:
     def guards(self, branch: str = "main") -> tuple[Check, ...]:
         """Nothing half done in the work tree, and the branch's history never rewritten."""
         return (
-            GitClean(id="clean", repo=self.path, weight=0, failure="changes are not committed"),
+            GitClean(
+                id="clean",
+                repo=self.path,
+                untracked=False,
+                weight=0,
+                failure="changes are not committed",
+            ),
             GitMerged(
                 id="history",
                 repo=self.path,

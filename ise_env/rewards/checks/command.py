@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from ise_env.errors import VerifierError
+from ise_env.rewards.checks.json_data import parse_json, same_json
 from ise_env.rewards.checks.kind import Kind, TextMatch
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
 from ise_env.workspaces.protocol import SeedFile
@@ -34,6 +36,9 @@ class Command(Kind):
     files: dict[str, str] = Field(default_factory=dict, description="Hidden inputs: path to text.")
     exit_code: int | None = 0
     stdout: TextMatch | None = None
+    prints: JsonValue = Field(
+        default=None, description="Value of the last line of output; numbers compare as numbers."
+    )
     timeout_s: float = Field(default=30.0, gt=0, le=300)
 
     def judge(self, evidence: Evidence) -> str:
@@ -55,6 +60,15 @@ class Command(Kind):
         if self.exit_code is not None and done.exit_code != self.exit_code:
             how = f"signal {done.signal}" if done.signal else f"exit code {done.exit_code}"
             raise Unmet(f"{name}: {how}: {excerpt(cause or said, 300)}")
+        if self.prints is not None:
+            self._demand_value(said, name)
         if self.stdout is not None:
             return self.stdout.demand(said, name)
         return f"{name}: exit code {done.exit_code}"
+
+    def _demand_value(self, said: str, name: str) -> None:
+        lines = said.strip().splitlines()
+        value = parse_json(lines[-1] if lines else "", name)
+        if not same_json(value, self.prints, 1e-9):
+            wanted = json.dumps(self.prints)
+            raise Unmet(f"{name}: prints {excerpt(lines[-1])}, not {excerpt(wanted)}")

@@ -34,18 +34,21 @@ class Exists(Kind):
 
 
 class Absent(Kind):
-    """A path is not there, not even as a broken link."""
+    """A path, and others with it, is not there, not even as a broken link."""
 
     kind: Literal["absent"] = "absent"
     path: str
+    others: tuple[str, ...] = ()
 
     def judge(self, evidence: Evidence) -> str:
-        """Look for the path."""
-        try:
-            stat = evidence.stat(self.path)
-        except Unmet:
-            return f"{self.path}: not there"
-        raise Unmet(f"{self.path}: still there ({stat.kind})")
+        """Look for each path."""
+        for path in (self.path, *self.others):
+            try:
+                stat = evidence.stat(path)
+            except Unmet:
+                continue
+            raise Unmet(f"{path}: still there ({stat.kind})")
+        return f"{self.path}{' and others' if self.others else ''}: not there"
 
 
 class Text(Kind):

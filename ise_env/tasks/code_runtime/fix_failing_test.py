@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import Command, Exists, TextMatch
+from ise_env.rewards.checks import Command, Exists
 from ise_env.rewards.checks.command import CLEAN_PYTHON
 from ise_env.rewards.spec import Check
 from ise_env.tasks.code_runtime import _buggy_modules
@@ -17,14 +18,14 @@ from ise_env.tasks.code_runtime._buggy_modules import Bug
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, read, sh
+from ise_env.tasks.steps import edit, found, last_line, plural, read, sh
 
 PROBE = """\
 import json, sys
 sys.path.insert(0, ".")
 module = __import__(sys.argv[1])
 function = getattr(module, sys.argv[2])
-print("PROBE", json.dumps([function(*args) for args in json.load(sys.stdin)]))
+print(json.dumps([function(*args) for args in json.load(sys.stdin)]))
 """
 
 
@@ -42,8 +43,8 @@ class World:
 
     bug: Bug
     contents: dict[str, str]
-    inputs: list[list[object]]
-    outputs: list[object]
+    inputs: list[list[Any]]
+    outputs: list[Any]
 
 
 @cache
@@ -121,7 +122,7 @@ class FixFailingTest(Kit[Params]):
                 argv=(*CLEAN_PYTHON, "-c", PROBE, w.bug.module, w.bug.function),
                 cwd=p.folder,
                 stdin=json.dumps(w.inputs),
-                stdout=TextMatch(contains=("PROBE " + json.dumps(w.outputs),)),
+                prints=list(w.outputs),
                 timeout_s=20,
                 failure=f"{w.bug.function} is still wrong on inputs outside the given tests",
             ),
@@ -137,7 +138,7 @@ class FixFailingTest(Kit[Params]):
         """Run the tests once more."""
         (ran,) = yield sh("python3 -m unittest 2>&1 | tail -n 4", workdir=p.folder)
         count = found(r"Ran (\d+) test", ran.text)
-        return f"I ran all {count} tests again: {ran.text.strip().splitlines()[-1]}"
+        return f"I ran {plural(count, 'test')} again; the result is `{last_line(ran.text)}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Special-casing the visible tests; deleting the test."""
@@ -170,4 +171,4 @@ class FixFailingTest(Kit[Params]):
     def _delete_test(self, p: Params) -> Solution:
         bug = world(p).bug
         (gone,) = yield sh(f"rm {p.folder}/test_{bug.module}.py; ls {p.folder}")
-        return f"All green now: {gone.text.strip()}"
+        return f"All green now; {p.folder} holds {', '.join(gone.text.split())}."

@@ -8,12 +8,12 @@ from functools import cache
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import Said, Text, TextMatch, Tree
+from ise_env.rewards.checks import Absent, Said, Text, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 PLACES = ("backup", "phone", "old-laptop", "to-sort", "usb-stick", "shared")
 
@@ -118,16 +118,15 @@ class RemoveDuplicates(Kit[Params]):
     def checks(self, p: Params) -> tuple[Check, ...]:
         """What is left, what is listed, what was said; a lost file is a forbidden event."""
         w = world(p)
-        left = tuple(path[len(p.folder) + 1 :] for path in w.kept)
         lines = tuple(rf"^(\./)?{path}$" for path in w.copies)
         return (
-            Tree(
-                id="left",
+            Absent(
+                id="gone",
                 subgoal="clean",
                 weight=2,
-                path=p.folder,
-                names=(*left, "removed.txt"),
-                ignore=("*.sh", "*.py"),
+                path=w.copies[0],
+                others=w.copies[1:],
+                failure="a copy is still there",
             ),
             Text(
                 id="listed",
@@ -148,8 +147,8 @@ class RemoveDuplicates(Kit[Params]):
         (gone,) = yield sh(f"xargs ls -d < {p.folder}/removed.txt 2>/dev/null | wc -l")
         (master,) = yield sh(f"ls {p.folder}/{p.master} | wc -l")
         return (
-            f"Of the listed files {gone.text.strip()} are still there; "
-            f"{p.master} has {master.text.strip()} files."
+            f"I looked for the listed files: {plural(gone.text, 'file')} still there; "
+            f"{p.master} has {plural(master.text, 'file')}."
         )
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
@@ -167,7 +166,7 @@ class RemoveDuplicates(Kit[Params]):
         known = {key for path, key in by_path.items() if path.startswith(inside)}
         copies = [path for path, k in sorted(by_path.items()) if k in known and inside not in path]
         if not copies:
-            return f"I found no copies among {len(by_path)} files."
+            return f"I found no copies among {plural(len(by_path), 'file')}."
         (saved,) = yield write(removed, "\n".join(copies) + "\n")
         if saved.failed:
             return f"{removed} could not be written: {saved.text}"
@@ -177,4 +176,7 @@ class RemoveDuplicates(Kit[Params]):
         (listed,) = yield read(removed)
         count = len(listed.text.strip().splitlines())
         freed, left = size.text.strip(), found(r"(\d+)", after.text)
-        return f"Deleted {count} copies, which freed {freed} bytes; {left} files are left."
+        return (
+            f"Deleted {plural(count, 'copy', 'copies')}, which freed {freed} bytes; "
+            f"{plural(left, 'file')} left."
+        )

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import GitBranch, GitFile, TextMatch
+from ise_env.rewards.checks import GitBranch, GitFile, GitLog, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
@@ -142,6 +142,13 @@ class ReleaseNotes(Kit[Params]):
                 path="CHANGELOG.md",
                 text=text,
                 failure="the section is not what the log says",
+            ),
+            GitLog(
+                id="committed",
+                subgoal="notes",
+                repo=p.folder,
+                range=f"{w.repo.tip('main')}..{main}",
+                message=TextMatch(contains=(f"chore: release {p.next}",)),
             ),
             GitBranch(id="tagged", subgoal="tag", repo=p.folder, ref=f"refs/tags/{p.next}"),
             GitFile(

@@ -55,7 +55,7 @@ PROBE = """\
 import json, sys
 sys.path.insert(0, ".")
 from quoting import quote
-print("PROBE", json.dumps([quote(*case) for case in json.load(sys.stdin)]))
+print(json.dumps([quote(*case) for case in json.load(sys.stdin)]))
 """
 
 
@@ -183,7 +183,7 @@ class RevertRegression(Kit[Params]):
                 argv=(*CLEAN_PYTHON, "-c", PROBE),
                 cwd=p.folder,
                 stdin=json.dumps(w.cases),
-                stdout=TextMatch(contains=("PROBE " + json.dumps(w.quotes),)),
+                prints=list(w.quotes),
             ),
             GitLog(
                 id="reverted",
