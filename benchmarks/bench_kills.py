@@ -28,6 +28,10 @@ from ise_env.traces.reader import read_run
 from ise_env.traces.serialise import canonical
 
 
+OK = (0, 3)
+"""Complete; 3 when some episodes stayed invalid."""
+
+
 def ise(*arguments: object) -> list[str]:
     return [sys.executable, "-m", "ise_env.rollout.cli", *map(str, arguments)]
 
@@ -70,7 +74,7 @@ def kill_and_resume(
                 lost += len(seen - now)
                 seen |= now
             continue
-        if process.returncode != 0:
+        if process.returncode not in OK:
             raise SystemExit(f"the collector ended with status {process.returncode}")
         return kills, lost, time.perf_counter() - begin
 
@@ -91,11 +95,12 @@ def main() -> None:
         drawn = sample(options.episodes, 3)
         intents.write_text("".join(i.model_dump_json() + "\n" for i in drawn))
         begin = time.perf_counter()
-        subprocess.run(
+        calm_run = subprocess.run(
             collect(folder / "calm", intents, options.agent, False, options.concurrency),
-            check=True,
             stdout=subprocess.DEVNULL,
         )
+        if calm_run.returncode not in OK:
+            raise SystemExit(f"the collector ended with status {calm_run.returncode}")
         calm_s = time.perf_counter() - begin
         kills, lost, killed_s = kill_and_resume(folder / "killed", options, intents)
         calm, killed = episodes(folder / "calm"), episodes(folder / "killed")

@@ -20,8 +20,8 @@ VOLATILE_PATHS = re.compile(
     r"(?:^|/)(?:__pycache__|\.git|\.pytest_cache|\.cache)(?:/|$)"
     r"|\.(?:zip|tar|tgz|gz|bz2|xz|zst|7z|jar|whl|sqlite|db|pid|port)$"
 )
-"""Files whose content covers clocks, ports or process ids (byte code, commits, archives): only that they are there
-counts; what is in them is for the checks."""
+"""Files whose content covers clocks, ports or process ids (byte code, commits, archives): only
+that they are there counts; what is in them is for the checks."""
 
 
 @dataclass(frozen=True)
