@@ -38,6 +38,7 @@ from ise_env.rewards.spec import Verdict
 from ise_env.rewards.verifier import Evidence, verify
 from ise_env.spaces import AssistantMessage, Message, Messages, Tools
 from ise_env.tasks.bind import BoundTask, bind
+from ise_env.tasks.install import install
 from ise_env.tools.base import ToolContext
 from ise_env.tools.dispatch import dispatch
 from ise_env.tools.registry import resolve
@@ -46,16 +47,9 @@ from ise_env.users import make_user
 from ise_env.users.digest import DigestBuilder, hidden
 from ise_env.users.protocol import User
 from ise_env.workspaces import make_backend
-from ise_env.workspaces.protocol import Completed, Limits, Workspace
+from ise_env.workspaces.protocol import Limits, Workspace
 
 Observation = dict[str, Any]
-
-_SETUP_ENV = {
-    "GIT_AUTHOR_DATE": "2026-01-01T09:00:00Z",
-    "GIT_COMMITTER_DATE": "2026-01-01T09:00:00Z",
-    "TZ": "UTC",
-    "LC_ALL": "C.UTF-8",
-}
 
 
 @functools.cache
@@ -201,7 +195,7 @@ class IntentEnv(gym.Env[Observation, Any]):
         self._rendered = 0
         try:
             self._live = _Live(workspace := self._create_workspace(), self._tool_context(workspace))
-            self._seed_workspace(workspace)
+            install(workspace, [(task.kit.name, task.seed()) for task in self._bound])
             self._start_user(self._live)
         except BaseException:
             self._release()
@@ -313,15 +307,6 @@ class IntentEnv(gym.Env[Observation, Any]):
 
     def _tool_context(self, workspace: Workspace) -> ToolContext:
         return ToolContext(workspace, self._child_rng())
-
-    def _seed_workspace(self, workspace: Workspace) -> None:
-        seeds = [(task, task.seed()) for task in self._bound]
-        with blame(WorkspaceError, "seeding the workspace"):
-            workspace.populate([file for _, seed in seeds for file in seed.files])
-            for task, seed in seeds:
-                for script in seed.setup:
-                    _run_setup(workspace, task, script)
-            workspace.checkpoint()
 
     def _start_user(self, live: _Live) -> None:
         rng, intent = self._child_rng(), self.episode.intent
@@ -454,10 +439,3 @@ class IntentEnv(gym.Env[Observation, Any]):
         for message in self.episode.messages[self._rendered :]:
             print(render_message(message), flush=True)  # noqa: T201
         self._rendered = len(self.episode.messages)
-
-
-def _run_setup(workspace: Workspace, task: BoundTask, script: str) -> None:
-    done = workspace.run(["bash", "-euc", script], env=_SETUP_ENV, timeout_s=60.0)
-    if not (isinstance(done, Completed) and done.exit_code == 0):
-        said = done.output[-400:].decode("utf-8", "replace").strip() or "no output"
-        raise WorkspaceError(f"setup of kit {task.kit.name} failed: {said}")

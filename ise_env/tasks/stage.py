@@ -18,16 +18,12 @@ from ise_env.errors import ConfigError, VerifierError, WorkspaceError, blame
 from ise_env.rewards.checks import ANY_CHECK
 from ise_env.rewards.spec import Verdict
 from ise_env.rewards.verifier import Evidence, verify
+from ise_env.tasks.install import install
 from ise_env.tasks.kit import Kit, KitParams, Solution, ToolCall, ToolReply
 from ise_env.tools import registry as tools
 from ise_env.tools.base import Outcome, ToolContext
 from ise_env.tools.dispatch import dispatch
 from ise_env.workspaces.protocol import Backend, Completed
-
-PINNED = {
-    "GIT_AUTHOR_DATE": "2026-01-01T09:00:00Z",
-    "GIT_COMMITTER_DATE": "2026-01-01T09:00:00Z",
-}
 
 
 class Stage(AbstractContextManager["Stage"]):
@@ -98,13 +94,7 @@ class Stage(AbstractContextManager["Stage"]):
         outside = [f.path for f in seed.files if not f.path.startswith(f"{self.params.folder}/")]
         if outside:
             raise ConfigError(f"{self.kit.name}: {outside[0]} lies outside {self.params.folder}/")
-        self.workspace.populate(seed.files)
-        for script in seed.setup:
-            done = self.workspace.run(script, env=PINNED, timeout_s=60)
-            if not isinstance(done, Completed) or done.exit_code != 0:
-                said = getattr(done, "output", b"").decode("utf-8", "replace")
-                raise WorkspaceError(f"{self.kit.name}: its setup failed: {said.strip()[-400:]}")
-        self.workspace.checkpoint()
+        install(self.workspace, [(self.kit.name, seed)])
 
     def _call(self, calls: Sequence[ToolCall]) -> list[ToolReply]:
         message = {
