@@ -107,8 +107,7 @@ def test_an_unnoticed_slip_fails_unless_somebody_doubts(intents: list[Intent]) -
 def test_what_the_user_doubts_is_done_properly(intents: list[Intent]) -> None:
     """A claim of work that was not done is noticed at the latest when the user looks."""
     name = "faulty:rate=0,unnoticed=1"
-    outcomes = [play(name, intents[seed % 3], seed)[1]["success"] for seed in range(9)]
-    assert True in outcomes
+    assert any(play(name, intents[seed % 3], seed)[1]["success"] for seed in range(9))
 
 
 def test_without_kits_nothing_is_pretended() -> None:
