@@ -10,6 +10,7 @@ much time the kills cost, and what they left behind.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import random
@@ -19,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from ise_env.intents.sampler import sample
 from ise_env.traces.fsck import check_run
@@ -26,7 +28,6 @@ from ise_env.traces.layout import Layout
 from ise_env.traces.normaliser import comparable
 from ise_env.traces.reader import read_run
 from ise_env.traces.serialise import canonical
-
 
 OK = (0, 3)
 """Complete; 3 when some episodes stayed invalid."""
@@ -41,8 +42,20 @@ def collect(run: Path, intents: Path, agent: str, resume: bool, concurrency: int
     return ise("rollout", *what, "--out", run, "--concurrency", concurrency, "--quiet", "--json")
 
 
-def episodes(run: Path) -> dict[str, bytes]:
-    return {r.episode_id: canonical(comparable(r)) for r in read_run(run)}
+def episodes(run: Path) -> dict[str, Any]:
+    return {r.episode_id: json.loads(canonical(comparable(r))) for r in read_run(run)}
+
+
+def first_difference(a: Any, b: Any, where: str = "") -> str:
+    """Where two JSON values differ first."""
+    if type(a) is type(b) and isinstance(a, dict) and a.keys() == b.keys():
+        return next(first_difference(a[k], b[k], f"{where}.{k}") for k in a if a[k] != b[k])
+    if type(a) is type(b) and isinstance(a, list):
+        for number, (x, y) in enumerate(zip(a, b, strict=False)):
+            if x != y:
+                return first_difference(x, y, f"{where}.{number}")
+        return f"{where}: {len(a)} against {len(b)} entries"
+    return f"{where}: {str(a)[-300:]!r} against {str(b)[-300:]!r}"
 
 
 def left_behind() -> int:
@@ -87,6 +100,7 @@ def main() -> None:
     parser.add_argument("--longest", type=float, default=4.0, help="seconds before a kill")
     parser.add_argument("--agent", default="faulty")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--show", type=int, default=5, help="differences to show")
     options = parser.parse_args()
     print(f"{platform.platform()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     folder = Path(tempfile.mkdtemp(prefix="ise-bench-"))
@@ -112,7 +126,9 @@ def main() -> None:
         print(f"finished and then lost   {lost}")
         print(f"recorded twice           {len(ids) - len(set(ids))}")
         print(f"missing                  {len(calm.keys() - killed.keys())}")
-        print(f"different                {len(differ)} under the normaliser {differ[:3]}")
+        print(f"different                {len(differ)} under the normaliser")
+        for episode in differ[: options.show]:
+            print(f"  {episode}{first_difference(calm[episode], killed[episode])}")
         print(
             f"fsck                     {'sound' if checkup.sound else 'damaged'}, "
             f"{len(checkup.findings)} findings"
