@@ -17,7 +17,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 COLOURS = ("amber", "black", "coral", "ivory", "moss", "navy", "rust", "slate")
 
@@ -123,7 +123,7 @@ class TableFromPages(Kit[Params]):
     description = "Turn the product cards of saved HTML pages into CSV and summarise prices."
     obstacle = "struck-out old prices beside the current ones, entities, thousands separators"
     requires = ("python3",)
-    folders = ("saved-pages", "web-clips", "shop-mirror")
+    folders = ("shop-pages", "web-clips", "shop-mirror")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
@@ -208,7 +208,7 @@ class TableFromPages(Kit[Params]):
                 workdir=p.folder,
             )
             rows = count.text.split()[-1]
-            return f"The table has {rows} rows; products by page:\n{count.text.strip()}"
+            return f"The table has {plural(rows, 'row')}; products by page:\n{count.text.strip()}"
         (shown,) = yield read(f"{p.folder}/summary.json")
         return f"The summary says:\n{shown.text.strip()}"
 
@@ -216,8 +216,8 @@ class TableFromPages(Kit[Params]):
         """Taking whatever stands in the price paragraph; one page only."""
         one_page = self._extract(p, pages="page-1.html")
         return (
-            WrongSolution("first page only", in_turn(one_page, self._summary(p))),
-            WrongSolution("separators cut", in_turn(self._extract(p, cut=True), self._summary(p))),
+            WrongSolution("first page only", one_page),
+            WrongSolution("separators cut", self._extract(p, cut=True)),
         )
 
     def _extract(self, p: Params, pages: str = "page-*.html", cut: bool = False) -> Solution:
@@ -237,7 +237,7 @@ class TableFromPages(Kit[Params]):
         (shown,) = yield read(f"{p.folder}/catalog.csv")
         rows = shown.text.strip().splitlines()[1:]
         cards = sum(int(n) for n in _counts(listing.text))
-        return f"{len(rows)} of {cards} products are in the table; the first is {rows[0]}"
+        return f"Products in the table: {len(rows)} of {cards}; the first is `{rows[0]}`."
 
     def _summary(self, p: Params) -> Solution:
         (table,) = yield read(f"{p.folder}/catalog.csv")
