@@ -136,7 +136,8 @@ def test_phrasings_keep_facts_and_match_their_kits() -> None:
                     text = phrased(kit, goal, random.Random(again))
                     assert missing_facts(text, [goal]) == []
         for stretch, others in stretches.items():
-            assert any(stretch in request for request in requests), (kit, stretch)
+            pattern = re.compile(re.escape(stretch).replace(r"\*", r"\S+"))
+            assert any(pattern.search(request) for request in requests), (kit, stretch)
             wanted = set(re.findall(r"\{\w+\}", stretch))
             assert all(set(re.findall(r"\{\w+\}", other)) == wanted for other in others), stretch
 

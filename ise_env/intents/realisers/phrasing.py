@@ -2,7 +2,8 @@
 
 `phrasing.toml` lists stretches of requests and other ways to put them: some that hold for any
 kit, some for one kit only. Facts are masked as `{id}` before anything is looked for, so they
-come out as they went in.
+come out as they went in. A `*` stands for a
+word that differs from case to case, once in a stretch.
 """
 
 from __future__ import annotations
@@ -31,13 +32,17 @@ def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
         goal: Its own ids, without the task's in front, or the episode's.
         rng: Chooses; the kit's own words are always among the choices.
     """
-    pattern, alternatives = _stretches(kit)
+    stretches = _stretches(kit)
     facts = {fact.id.rpartition(".")[2]: fact.value for fact in goal.facts}
 
     def other(match: re.Match[str]) -> str:
-        return choose(rng, rng.choice((match[0], *alternatives[match[0]])))
+        stretch, others = stretches.of(match[0])
+        wild = stretch.fullmatch(match[0])
+        words = wild.groups() if wild else ()
+        chosen = choose(rng, rng.choice((match[0], *others)))
+        return chosen.replace("*", words[0]) if words else chosen
 
-    text = pattern.sub(other, masked(goal.request, facts))
+    text = stretches.pattern.sub(other, masked(goal.request, facts))
     return _MASK.sub(lambda match: facts.get(match[1], match[0]), text)
 
 
@@ -75,10 +80,38 @@ def phrasing() -> dict[str, dict[str, list[str]]]:
     return tomllib.loads(file.read_text("utf-8"))
 
 
-@lru_cache(maxsize=1024)
-def _stretches(kit: str) -> tuple[re.Pattern[str], dict[str, list[str]]]:
+class _Stretches:
     """What to look for in a kit's requests: the kit's own stretches first, then long ones."""
-    own, general = phrasing().get(kit, {}), phrasing()[EVERYWHERE]
-    ordered = [*sorted(own, key=len, reverse=True), *sorted(general, key=len, reverse=True)]
-    pattern = "|".join(rf"(?<!\w){re.escape(stretch)}(?!\w)" for stretch in ordered)
-    return re.compile(pattern), {**general, **own}
+
+    def __init__(self, kit: str) -> None:
+        own, general = phrasing().get(kit, {}), phrasing()[EVERYWHERE]
+        ordered = [
+            *sorted(own.items(), key=lambda item: -len(item[0])),
+            *sorted(general.items(), key=lambda item: -len(item[0])),
+        ]
+        self._known = [
+            (re.compile(_regex(stretch, f"({_ANY})")), others) for stretch, others in ordered
+        ]
+        plain = "|".join(rf"(?<!\w){_regex(stretch, _ANY)}(?!\w)" for stretch, _ in ordered)
+        self.pattern = re.compile(plain)
+        self._found: dict[str, tuple[re.Pattern[str], list[str]]] = {}
+
+    def of(self, text: str) -> tuple[re.Pattern[str], list[str]]:
+        """The stretch that some text is an instance of, and the other ways to put it."""
+        if text not in self._found:
+            known = (item for item in self._known if item[0].fullmatch(text))
+            self._found[text] = next(known)
+        return self._found[text]
+
+
+_ANY = r"\S+"
+
+
+def _regex(stretch: str, word: str) -> str:
+    """A stretch as a pattern; `*` is a word that differs from case to case."""
+    return "".join(word if part == "*" else re.escape(part) for part in re.split(r"(\*)", stretch))
+
+
+@lru_cache(maxsize=1024)
+def _stretches(kit: str) -> _Stretches:
+    return _Stretches(kit)

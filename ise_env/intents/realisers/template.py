@@ -62,6 +62,7 @@ class _Speech:
         self._slots = _slots(draft)
         self._used: set[str] = set()
         self._led_in = False
+        self._murmured = False
 
     def text(self) -> str:
         """Opening, steps, closing, in one of several orders."""
@@ -75,7 +76,7 @@ class _Speech:
         """What is said before and after the steps."""
         greeting = self._maybe("greeting", 0.15, 0.35, 0.5)
         self_ = self._maybe("self", 0.35, 0.6, 0.75)
-        motive = self._maybe(self._motive(), 0.25, 0.5, 0.8)
+        motive = self._maybe(self._motive(), 0.3, 0.55, 0.85)
         lead = self._maybe("lead", 0.25, 0.3, 0.35)
         overview = self._maybe("overview", 0.05, 0.15, 0.3) if self._several else ""
         closing = self._maybe("closing", 0.15, 0.4, 0.6)
@@ -109,6 +110,10 @@ class _Speech:
     def _prose(self) -> Iterator[str]:
         for position, goal in self._positions():
             yield self._step(position, goal)
+            speaks = self._style.traits and position == "next" and not self._murmured
+            if speaks and self._rng.random() < _MURMURS:
+                self._murmured = True
+                yield self._say("murmur")
 
     def _numbered(self) -> Iterator[str]:
         mark = self._rng.choice(("{}. ", "{}) ", "- ", "({}) "))
@@ -153,6 +158,8 @@ class _Speech:
     def _say(self, rule: str) -> str:
         return _sentence(self._grammar.expand(rule, self._rng, self._slots, self._tags))
 
+
+_MURMURS = 0.15
 
 _UNASKABLE = re.compile(r"[;:?]|\. ")
 """What makes a clause too much for one question."""
