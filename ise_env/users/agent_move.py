@@ -33,6 +33,7 @@ class AgentMove:
 
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _SENTENCE = re.compile(r"[^.!?。！？\n]*(?:\.(?=\w)[^.!?。！？\n]*)*[.!?。！？]*\n?")
+_QUESTION = re.compile(r"(?:[\w)\]`\"'”’*%]\?+|？)[!?*_)\"'”’\s]*$")
 _OFFER = re.compile(
     r"\b(anything else|something else|any (other )?(questions?|changes|adjustments)"
     r"|(let me know|feel free|happy to|glad to)|what('s| is) next|how can i (help|assist)"
@@ -122,7 +123,7 @@ def _asking(sentences: list[str]) -> AgentMove | None:
         line = sentence.strip()
         if _OFFER.search(line) or line.startswith("#"):
             continue
-        if line.rstrip("*_ )\"'”").endswith(("?", "？")):
+        if _QUESTION.search(line):
             kind: MoveKind = "asked_to_confirm" if _CONFIRM.search(line) else "asked"
             return AgentMove(kind, line)
         if (

@@ -88,13 +88,15 @@ class DigestBuilder:
             return Digest(shorten(agent_text), claims=(GONE,), tool_calls=tool_calls)
 
     def _observe(self, workspace: Workspace, agent_text: str, tool_calls: int) -> Digest:
-        differing = [c for c in workspace.diff() if not hidden(c.path) and c.kind != "directory"]
+        everything = workspace.diff()
+        differing = [c for c in everything if not hidden(c.path) and c.kind != "directory"]
         state = _state(workspace, differing)
         new = [c for c in differing if self._seen.get(c.path) != state[c.path]]
         new += [_back(workspace, path) for path in self._seen if path not in state]
         self._seen = state
         changes = tuple(new[:MAX_CHANGES])
-        look = _Look(workspace, {c.path: c for c in differing})
+        folders = {c.path.split("/")[0] for c in everything}
+        look = _Look(workspace, {c.path: c for c in differing}, folders)
         user = self._user
         wanted = user.wants_to_open(agent_text, changes)[:MAX_HEADS] if user is not None else ()
         claims = [line for path in wanted if (line := look.lacking(path))]
@@ -195,6 +197,8 @@ class _Look:
 
     workspace: Workspace
     changed: Mapping[str, FileChange]
+    folders: set[str]
+    """Top-level folders in which anything changed, a repository's own files included."""
 
     def head(self, path: str) -> str:
         """First lines of a file, names in a directory, or '' when there is nothing to read."""
@@ -227,16 +231,13 @@ class _Look:
         stat = self.find(path)
         if stat is None:
             return f"{path}: not there"
-        if stat.kind == "directory":
-            inside = _relative(path).rstrip("/") + "/"
-            if not self.workspace.listdir(path):
-                return f"{path}: an empty directory"
-            touched = any(p.startswith(inside) for p in self.changed) or inside == "./"
-        else:
-            if stat.size == 0:
-                return f"{path}: 0 bytes"
-            touched = _relative(path) in self.changed
-        return "" if touched else f"{path}: unchanged"
+        if stat.kind == "directory" and not self.workspace.listdir(path):
+            return f"{path}: an empty directory"
+        if stat.kind == "file" and stat.size == 0:
+            return f"{path}: 0 bytes"
+        # Work elsewhere in the folder may be what changes nothing here: a commit, a branch.
+        top = _relative(path).split("/")[0]
+        return "" if top in self.folders or top == "." else f"{path}: unchanged"
 
     def contradicted(self, text: str) -> list[str]:
         """Lines for paths that the agent says it made (or removed) when that is not so."""

@@ -135,7 +135,8 @@ class MisbehavingModel:
         usable = [line for line in lines if "{path}" not in line or asked.path]
         if any(word in style.lower() for word in voices()["formal"].styles):
             usable = [line for line in usable if not _CHATTY.search(line)]
-        return asked.fill(self._pick(usable), 0)
+        fresh = [line for line in usable if asked.fill(line, 0) not in asked.before] or usable
+        return asked.fill(self._pick(fresh), 0)
 
     def _pick(self, choices: Sequence[str]) -> str:
         return choices[int(self._rng.integers(len(choices)))]
@@ -153,6 +154,7 @@ class _Asked:
     path: str
     answer: str
     heard: str
+    before: str
     later: str
     utterance: str
 
@@ -184,6 +186,7 @@ class _Asked:
             or _line(r"contradicts it: (\S+):", instruction),
             answer=_line(r"What you know: (.*)$", instruction).rstrip("."),
             heard=heard[-1].strip() if heard else "",
+            before=head,
             later=later,
             utterance=known.utterance if known else request,
         )

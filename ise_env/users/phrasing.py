@@ -7,6 +7,7 @@ The wordings are data (`data/voices/*.toml`): one file a voice, `common.toml` fo
 from __future__ import annotations
 
 import functools
+import re
 import string
 import tomllib
 from collections.abc import Mapping
@@ -115,7 +116,33 @@ class Phrasebook:
         preferred = [t for t in fresh if t in own] or fresh
         template = preferred[int(self._rng.integers(len(preferred)))]
         self._used[template] = least + 1
+        if _PLURAL.search(_NOUN.split(slots.get("label", ""), maxsplit=1)[0]):
+            template = _agreeing(template)
         return template.format_map(slots)
+
+
+_NOUN = re.compile(r" (?:of|in|for|to|from|into|with|on|at|by|between) ")
+_PLURAL = re.compile(r"(?:[^siu]|ie)s$")
+_AFTER = re.compile(
+    r"(?<!about )(?<!for )(?<!of )(?<!with )(?<!on )(?<!to )"
+    r"(\{label(?:_cap)?\}) (is|isn't|has|was|doesn't|stands|works|holds|remains|deviates)\b"
+)
+_BEFORE = re.compile(r"\b([Ii]s|[Dd]oes|[Hh]as|[Ww]as) (\{label\})")
+_MANY = {
+    "is": "are", "isn't": "aren't", "has": "have", "was": "were", "doesn't": "don't",
+    "stands": "stand", "works": "work", "holds": "hold", "remains": "remain",
+    "deviates": "deviate", "does": "do",
+}  # fmt: skip
+
+
+@functools.lru_cache(maxsize=1024)
+def _agreeing(template: str) -> str:
+    """The template with its verbs fit for a label in the plural."""
+    template = _AFTER.sub(lambda m: f"{m[1]} {_MANY[m[2]]}", template)
+    return _BEFORE.sub(
+        lambda m: f"{capital(_MANY[m[1].lower()]) if m[1][0].isupper() else _MANY[m[1]]} {m[2]}",
+        template,
+    )
 
 
 @functools.lru_cache(maxsize=4096)

@@ -90,7 +90,6 @@ class RuleUser:
         state = self.book.current
         if state is None or not self._grounded:
             return ()
-        verifying = self.book.verification_at is not None
         habit = self._habits.attentiveness
         if classify(agent_text).kind in ("asked", "asked_to_confirm", "silent"):
             return ()
@@ -98,7 +97,7 @@ class RuleUser:
         new = [c.path for c in changes if c.change != "deleted" and c.path not in expected]
         if habit == "audits":
             return tuple((expected + new)[:2])
-        if habit == "spot-checks" or verifying:
+        if habit == "spot-checks" or self._checking:
             return tuple((expected or new)[:1])
         return ()
 
@@ -130,6 +129,11 @@ class RuleUser:
     def case(self) -> str:
         """Which kind of wording the last turn used (`ask.next`, `challenge.missing`, ...)."""
         return self._phrases.last
+
+    @property
+    def _checking(self) -> bool:
+        """Whether the check of the whole result was asked for."""
+        return self.book.verification_at is not None
 
     # -- deciding ----------------------------------------------------------------------------
 
@@ -218,7 +222,7 @@ class RuleUser:
         following = self.book.next_pending
         if following is not None:
             return self._next_request(following, self._acknowledge(state))
-        if self.book.verification_at is None:
+        if not self._checking:
             return self._verify(state)
         if self.book.may_close():
             return self._give_up(state)
@@ -243,8 +247,8 @@ class RuleUser:
             path, _, finding = claim.partition(": ")
             if finding == "unchanged" and state.goal.artifacts and path in self.book.seen:
                 continue
-            if finding == "unchanged" and (going or self.book.verification_at is not None):
-                continue
+            if finding == "unchanged" and (going or state.complaints or self._checking):
+                continue  # said once; an explanation is taken for what it is
             if finding == "not there" and going and path in state.goal.artifacts:
                 continue
             if finding in _CASES:
@@ -264,7 +268,7 @@ class RuleUser:
 
     def _look_closer(self, state: GoalState, digest: Digest) -> UserTurn | None:
         """Ask about a result that can be seen, if this person is curious."""
-        if self._curiosity <= 0 or state.lookups >= 1 or self.book.verification_at is not None:
+        if self._curiosity <= 0 or state.lookups >= 1 or self._checking:
             return None
         left = sum(s.believed == "pending" for s in self.book.goals.values()) + 1
         if self._rng.random() > self._curiosity / left:

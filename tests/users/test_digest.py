@@ -79,6 +79,8 @@ def test_an_expected_result_that_is_missing_empty_or_untouched_is_said_so(
     look = lambda *paths: DigestBuilder(workspace, Looker(*paths)).build("Done.").claims  # noqa: E731
     assert look("gone.md", "empty.md") == ("gone.md: not there", "empty.md: 0 bytes")
     assert look("hollow", "data/in.csv") == ("hollow: an empty directory", "data/in.csv: unchanged")
+    workspace.run("mkdir data/.git && echo x > data/.git/HEAD")
+    assert look("data/in.csv") == ()
 
 
 @pytest.mark.parametrize(
