@@ -19,6 +19,9 @@ from ise_env.tasks.kit import Solution
 
 _WRONG, _CLAIMED = "wrong_solution", "claimed_not_done"
 
+_EXPECTED = (LookupError, ValueError, AttributeError)
+"""What a solution raises when it reads a workspace that is not as it should be."""
+
 
 class Faulty(Oracle):
     """Slips, recovers, and now and then does not notice.
@@ -48,9 +51,7 @@ class Faulty(Oracle):
         self._strayed: set[str] = set()
         if self.goals and self.rng.random() < self._unnoticed:
             goal = self.goals[int(self.rng.integers(len(self.goals)))]
-            first = goal.subgoal.id == goal.task.subgoals()[0].id
-            # A kit's wrong solutions are of the whole kit, so they begin where the kit begins.
-            wrong = first and self.rng.random() < 0.6
+            wrong = goal.task.wrong(goal.subgoal.id) and self.rng.random() < 0.65
             goal.notes["slip"] = _WRONG if wrong else _CLAIMED
 
     def work(self, goal: Goal) -> Words:
@@ -62,18 +63,23 @@ class Faulty(Oracle):
         self._strayed.add(goal.task.task.id)
         if slip == _CLAIMED:
             return say(self.rng, "faulty", "claim", label=goal.label)
-        choices = goal.task.kit.wrong(goal.task.params)
+        choices = goal.task.wrong(goal.subgoal.id)
         chosen = choices[int(self.rng.integers(len(choices)))]
         return (yield from self._daring(chosen.run, "begin", goal))
 
-    def look_again(self, goal: Goal) -> Words:
+    def look_again(self, goal: Goal, text: str) -> Words:
         """Look at it; what went wrong unnoticed is usually seen now, and done properly."""
         slip = goal.notes.get("slip")
-        blind = slip == _WRONG and self.rng.random() < 0.3
-        if slip is None or blind:
-            review = goal.task.review(goal.subgoal.id)
-            return (yield from self._daring(review, "review", goal))
-        del goal.notes["slip"]
+        if slip is None or (slip == _WRONG and self.rng.random() < 0.3):
+            try:
+                return (yield from super().look_again(goal, text))
+            except _EXPECTED:
+                return self._stuck(goal)
+        return (yield from self.redo(goal))
+
+    def redo(self, goal: Goal) -> Words:
+        """Do it properly this time."""
+        goal.notes.pop("slip", None)
         return (yield from self._properly(goal, "redo"))
 
     def _properly(self, goal: Goal, occasion: str) -> Words:
@@ -84,11 +90,14 @@ class Faulty(Oracle):
         """Carry out steps that may find a workspace which an earlier mistake has changed."""
         try:
             return (yield from self.perform(solution, occasion, goal))
-        except Exception:
-            # Only what an earlier mistake explains; anything else is a kit's own bug.
-            if goal.task.task.id not in self._strayed:
-                raise
-            return say(self.rng, "faulty", "stuck", label=goal.label)
+        except _EXPECTED:
+            return self._stuck(goal)
+
+    def _stuck(self, goal: Goal) -> str:
+        # Only what an earlier mistake explains; anything else is a kit's own bug.
+        if goal.task.task.id not in self._strayed:
+            raise
+        return say(self.rng, "faulty", "stuck", label=goal.label)
 
     def remark(self, message: Message) -> str:
         """Now and then, say what went wrong with the call before."""

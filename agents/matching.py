@@ -7,16 +7,25 @@ from collections.abc import Iterable
 
 from ise_env.tasks.kit import SubGoal
 
-_VERIFY = re.compile(
-    r"\b(verif(y|ies|ied)|(double[- ]?)?check(ed)?|make sure|look (it|this|that|them)? ?over"
-    r"|review|are you sure|really (there|done|right)|confirm)\b",
-    re.IGNORECASE,
+_ALL = re.compile(r"\b(everything|all of (it|that|this)|the whole (thing|lot)|overall)\b", re.I)
+_ABSENT = re.compile(
+    r"\b(missing|empty|blank|nothing (in|there|to see)|no files|not there|isn't there|gone"
+    r"|(don't|do not|doesn't|does not) (see|have|exist)|(can't|cannot|can not|unable to) find"
+    r"|(isn't|is not|n't seem to be) there|where(| is|'s| are) (it|the|my|\S+[/.])"
+    r"|there('s| is| are) no|looked for|did it end up|not (done|finished)|never|redo)\b"
+    r"|^(no|where's) \S+[/.]|\bno \S+\.\w+ (here|on my end)",
+    re.IGNORECASE | re.MULTILINE,
 )
 
 
-def asks_to_verify(text: str) -> bool:
-    """Whether somebody wants the result looked at."""
-    return _VERIFY.search(text) is not None
+def asks_about_all(text: str) -> bool:
+    """Whether a message is about everything that was done."""
+    return _ALL.search(text) is not None
+
+
+def reports_absence(text: str) -> bool:
+    """Whether somebody says that a result is not there, or has nothing in it."""
+    return _ABSENT.search(text) is not None
 
 
 def asked_for(text: str, goals: Iterable[SubGoal]) -> list[SubGoal]:
@@ -38,15 +47,31 @@ def asked_for(text: str, goals: Iterable[SubGoal]) -> list[SubGoal]:
     ]
 
 
+def closest(text: str, goals: Iterable[SubGoal], others: Iterable[SubGoal] = ()) -> SubGoal | None:
+    """The sub-goal that a request in other words most likely asks for; None if none is meant.
+
+    Args:
+        text: The message.
+        goals: What it may ask for.
+        others: What was done already; facts that these share say nothing.
+    """
+    flat, goals = _flat(text), list(goals)
+    known = set().union(*(_values(goal) for goal in others))
+    shares = [len(_present(goal, flat) - known) / len(goal.facts or "-") for goal in goals]
+    best = max(shares, default=0)
+    return goals[shares.index(best)] if best >= 0.5 else None
+
+
 def is_named(text: str, goal: SubGoal) -> bool:
     """Whether a message calls a sub-goal by its label."""
     return _occurs(_flat(goal.label), _flat(text))
 
 
 def mentions(text: str, goal: SubGoal) -> bool:
-    """Whether a message is about a finished sub-goal: its label or one of its results."""
+    """Whether a message is about a finished sub-goal: its label, a result, or what is in one."""
     flat = _flat(text)
-    return is_named(text, goal) or any(_occurs(_flat(path), flat) for path in goal.artifacts)
+    results = [_flat(path) for path in goal.artifacts]
+    return is_named(text, goal) or any(_occurs(p, flat) or f"{p}/" in flat for p in results)
 
 
 def touches(text: str, goal: SubGoal) -> bool:

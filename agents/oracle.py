@@ -7,11 +7,13 @@ and what it tells the user comes from those replies.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from ise_env.agents import matching
+from ise_env.agents.answers import Asked, answer, paths_in, whereabouts
 from ise_env.agents.phrases import say
 from ise_env.agents.protocol import AgentContext
 from ise_env.agents.scripted import (
@@ -23,6 +25,7 @@ from ise_env.agents.scripted import (
 )
 from ise_env.tasks.bind import BoundTask, bind
 from ise_env.tasks.kit import Solution, SubGoal, ToolCall
+from ise_env.tasks.steps import NotFound, sh
 
 Words = Generator[Message, list[Message], str]
 """Yields messages with tool calls; returns what to tell the user."""
@@ -81,6 +84,7 @@ class Oracle(ScriptedAgent):
             for subgoal in task.subgoals()
         ]
         self._latest: list[Goal] = []
+        self._told: list[str] = []
 
     def converse(self, first: list[Message]) -> Conversation:
         """Answer one user message after the other."""
@@ -88,6 +92,7 @@ class Oracle(ScriptedAgent):
         while True:
             self._slip: str | None = None
             words = yield from self._answer(user_text(new))
+            self._told.append(words)
             new = yield self.text(words, **({"slip": self._slip} if self._slip else {}))
 
     # -- what to do about a user's message ---------------------------------------------------
@@ -99,39 +104,58 @@ class Oracle(ScriptedAgent):
         if due:
             return (yield from self._work_on(due))
         words: list[str] = []
-        for goal in self._doubted(text) or self._latest:
-            words.append((yield from self.look_again(goal)))
-        return "\n\n".join(words)
+        for goal in self._meant(text):
+            words.append((yield from self._look_into(goal, text)))
+        return "\n\n".join(words) or say(self.rng, "oracle", "unplaced")
 
     def _due(self, text: str) -> list[Goal]:
-        """Open sub-goals that the message asks for, in the user's order."""
+        """Open sub-goals that the message asks for, in the user's order.
+
+        A message that names no open sub-goal's facts never starts new work: it is a question or
+        a remark about what was done.
+        """
         open_goals = [goal for goal in self.goals if not goal.done]
         asked = matching.asked_for(text, [goal.subgoal for goal in open_goals])
         due = [goal for goal in open_goals if goal.asked or goal.subgoal in asked]
-        if due or not open_goals or self._doubted(text):
+        if due or not open_goals or self._named(text):
             return due
-        # Somebody who says a thing that cannot be placed wants the work to go on.
-        return open_goals[:1]
+        others = [goal.subgoal for goal in self.goals if goal not in open_goals]
+        closest = matching.closest(text, [goal.subgoal for goal in open_goals], others)
+        return [goal for goal in open_goals if goal.subgoal is closest]
 
-    def _doubted(self, text: str) -> list[Goal]:
-        """Finished sub-goals that the message wants looked at again."""
+    def _meant(self, text: str) -> list[Goal]:
+        """Finished sub-goals that a message is about."""
         finished = [goal for goal in self.goals if goal.done]
+        return self._named(text) or (finished if matching.asks_about_all(text) else self._latest)
+
+    def _named(self, text: str) -> list[Goal]:
+        """Finished sub-goals that a message names: by label, by a result, by another path."""
+        finished = [goal for goal in self.goals if goal.done]
+        if by_label := [goal for goal in finished if matching.is_named(text, goal.subgoal)]:
+            return by_label
         for about in (matching.mentions, matching.touches):
             if named := [goal for goal in finished if about(text, goal.subgoal)]:
-                return named
-        return finished if matching.asks_to_verify(text) else []
+                return named[-1:]  # the last one to have changed what is named
+        folders = {path.partition("/")[0] for path in paths_in(text)}
+        return [goal for goal in finished if goal.task.params.folder in folders][-1:]
 
     def _work_on(self, due: list[Goal]) -> Words:
         words: list[str] = []
         for goal in due:
             if not words and self._wants_to_ask(goal):
                 goal.asked = True
-                question = goal.subgoal.question
-                return say(self.rng, "oracle", "ask", label=goal.label, question=question)
+                return (yield from self._ask(goal))
             words.append((yield from self.work(goal)))
             goal.done, goal.asked = True, False
             self._latest = [goal]
         return "\n\n".join(words)
+
+    def _ask(self, goal: Goal) -> Words:
+        """Put the open question, once it was seen that the workspace leaves it open."""
+        message = self.calls([sh(f"ls -p {goal.task.params.folder}")])
+        yield message
+        question = goal.subgoal.question
+        return say(self.rng, "oracle", "ask", label=goal.label, question=question)
 
     def _wants_to_ask(self, goal: Goal) -> bool:
         if goal.asked or not goal.subgoal.question:
@@ -146,9 +170,43 @@ class Oracle(ScriptedAgent):
         """Do a sub-goal; returns the closing words."""
         return (yield from self.perform(goal.task.solve(goal.subgoal.id), "begin", goal))
 
-    def look_again(self, goal: Goal) -> Words:
-        """Look at a finished sub-goal because the user asked."""
-        return (yield from self.perform(goal.task.review(goal.subgoal.id), "review", goal))
+    def look_again(self, goal: Goal, text: str) -> Words:
+        """Look at a finished sub-goal because of what the user said about it."""
+        asked = Asked(
+            text,
+            goal.subgoal,
+            goal.task.params.folder,
+            lambda: goal.task.review(goal.subgoal.id),
+            self._told,
+        )
+        return (yield from self.perform(answer(asked), "review", goal))
+
+    def redo(self, goal: Goal) -> Words:
+        """Do a sub-goal once more whose result is not there."""
+        return (yield from self.perform(goal.task.solve(goal.subgoal.id), "redo", goal))
+
+    def _look_into(self, goal: Goal, text: str) -> Words:
+        """What was said of a finished sub-goal: a result that is missing, or something else."""
+        if not matching.reports_absence(text):
+            return (yield from self.look_again(goal, text))
+        named = paths_in(text)
+        if named and named[0] not in goal.subgoal.artifacts:
+            words: str = yield from self.perform(
+                whereabouts(named[0], goal.subgoal), "review", goal
+            )
+            return words if words not in self._told else (yield from self.look_again(goal, text))
+        if (yield from self._is_missing(goal)):
+            return (yield from self.redo(goal))
+        return (yield from self.look_again(goal, text))
+
+    def _is_missing(self, goal: Goal) -> Generator[Message, list[Message], bool]:
+        """Whether a result is not there, or has nothing in it."""
+        for path in goal.subgoal.artifacts:
+            message = self.calls([sh(f"ls -ld {path}")])
+            (reply,) = replies_to(message, (yield message))
+            if reply.failed or re.match(r"-\S+ +\S+ +\S+ +\S+ +0 ", reply.text):
+                return True
+        return False
 
     def remark(self, message: Message) -> str:
         """What to say with the next call, given the message that made the last one."""
@@ -169,3 +227,5 @@ class Oracle(ScriptedAgent):
                 step = solution.send(replies)
         except StopIteration as stop:
             return str(stop.value)
+        except NotFound as stuck:
+            return str(stuck)

@@ -18,4 +18,6 @@ def _table() -> dict[str, dict[str, list[str]]]:
 def say(rng: np.random.Generator, policy: str, occasion: str, **slots: str) -> str:
     """Pick one of the phrases for an occasion and fill it in."""
     phrases = _table()[policy][occasion]
+    if label := slots.get("label"):
+        slots["label_cap"] = label[:1].upper() + label[1:]
     return phrases[int(rng.integers(len(phrases)))].format(**slots)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -131,7 +132,17 @@ def _solve(stage: Stage) -> None:
 
 def _wrongly(number: int) -> Callable[[Stage], None]:
     def act(stage: Stage) -> None:
-        stage.play(stage.kit.wrong(stage.params)[number].run)
+        wrong = stage.kit.wrong(stage.params)[number]
+        goals = [goal.id for goal in stage.kit.subgoals(stage.params)]
+        slipped = goals.index(wrong.subgoal) if wrong.subgoal else 0
+        for place, goal in enumerate(goals):
+            if place <= slipped:
+                right = stage.kit.solve(stage.params, goal)
+                stage.play(wrong.run if place == slipped else right)
+                continue
+            # What comes after may not find what it needs; a policy would stop there, too.
+            with suppress(LookupError, ValueError):
+                stage.play(stage.kit.solve(stage.params, goal))
 
     return act
 

@@ -11,7 +11,7 @@ from ise_env.errors import ConfigError
 from ise_env.intents.model import Intent, Task
 from ise_env.rewards.spec import Check
 from ise_env.tasks import registry
-from ise_env.tasks.kit import Kit, KitParams, Seed, Solution, SubGoal
+from ise_env.tasks.kit import Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,11 @@ class BoundTask:
     def review(self, subgoal: str) -> Solution:
         """The oracle's look at a finished sub-goal, by either id."""
         return self.kit.review(self.params, self._own(subgoal))
+
+    def wrong(self, subgoal: str) -> tuple[WrongSolution, ...]:
+        """Plausible wrong solutions of a sub-goal, by either id; often none."""
+        own, first = self._own(subgoal), self._asked()[0].id
+        return tuple(w for w in self.kit.wrong(self.params) if (w.subgoal or first) == own)
 
     def _full(self, own: str) -> str:
         return f"{self.task.id}.{own}"

@@ -111,10 +111,13 @@ the closing words to the user for this sub-goal, in which every figure comes fro
 
 @dataclass(frozen=True)
 class WrongSolution:
-    """A plausible way to get it wrong that the checks must catch."""
+    """A plausible way to get one sub-goal wrong that the checks must catch."""
 
     name: str
     run: Solution = field(repr=False)
+    """In place of `solve(p, subgoal)`; the sub-goals before and after are solved as they should."""
+    subgoal: str = ""
+    """The kit's own id; empty: the first one."""
 
 
 class Kit(ABC, Generic[P]):
@@ -164,4 +167,4 @@ class Kit(ABC, Generic[P]):
 
     @abstractmethod
     def wrong(self, p: P) -> tuple[WrongSolution, ...]:
-        """At least one plausible wrong solution of the whole kit."""
+        """At least one plausible wrong solution, each of a single sub-goal."""

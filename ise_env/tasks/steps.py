@@ -28,10 +28,28 @@ def edit(path: str, old: str, new: str) -> ToolCall:
     return ToolCall("edit", {"path": path, "oldText": old, "newText": new})
 
 
-def found(pattern: str, text: str, otherwise: str = "?") -> str:
-    """The first group of a pattern in a reply: closing words quote what was seen."""
+class NotFound(LookupError):
+    """A reply did not hold what a solution needs to go on; the message is for the user.
+
+    Args:
+        text: The reply.
+    """
+
+    def __init__(self, text: str) -> None:
+        seen = last_line(text)[:120].replace("`", "'")
+        super().__init__(f"I got stuck there: what I needed was not in the output, only `{seen}`.")
+
+
+def found(pattern: str, text: str, otherwise: str | None = None) -> str:
+    """The first group of a pattern in a reply: closing words quote what was seen.
+
+    Raises:
+        NotFound: Nothing matches, and there is no `otherwise`.
+    """
     match = re.search(pattern, text, re.MULTILINE)
-    return match.group(1) if match else otherwise
+    if match is None and otherwise is None:
+        raise NotFound(text)
+    return match.group(1) if match else str(otherwise)
 
 
 def in_turn(*parts: Solution) -> Solution:
@@ -40,3 +58,16 @@ def in_turn(*parts: Solution) -> Solution:
     for part in parts:
         words.append((yield from part))
     return " ".join(words)
+
+
+def plural(count: int | str, noun: str, many: str = "") -> str:
+    """A number with its noun: `1 line`, `2 lines`, `3 copies`."""
+    number = str(count).strip()
+    return f"{number} {noun if number == '1' else many or noun + 's'}"
+
+
+def last_line(text: str) -> str:
+    """The last line of what a command printed, the tool's own note left out."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    own = [line for line in lines if not line.startswith("(Command ")]
+    return (own or lines or ["nothing"])[-1].rstrip(".")

@@ -67,15 +67,33 @@ def test_touches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "asks"),
+    ("text", "absent"),
     [
-        ("Could you verify that?", True),
-        ("Please double-check the result.", True),
-        ("Are you sure?", True),
-        ("Look it over once more.", True),
-        ("Thank you, go on.", False),
-        ("Put it on the checklist.", False),
+        ("There is no out/report.csv here. Please check what happened.", True),
+        ("Hmm, I don't have notes/a.md here. Did it end up somewhere else?", True),
+        ("No out/report.csv here.", True),
+        ("out/report.csv is empty.", True),
+        ("Where's out/report.csv?", True),
+        ("What did you leave out of out/report.csv?", False),
+        ("Please re-open out/report.csv and verify the report.", False),
+        ("How do I run bin/watch.sh?", False),
     ],
 )
-def test_asks_to_verify(text: str, asks: bool) -> None:
-    assert matching.asks_to_verify(text) == asks
+def test_reports_absence(text: str, absent: bool) -> None:
+    assert matching.reports_absence(text) == absent
+
+
+def test_a_request_in_other_words_goes_to_the_closest_goal() -> None:
+    goals = [_goal("a", "in/a.csv", "out/a.csv"), _goal("b", "in/b.csv", "out/b.csv", "main")]
+    assert matching.closest("Put it into out/b.csv, from in/b.csv.", goals) is goals[1]
+    assert matching.closest("How are duplicates handled?", goals) is None
+
+
+def test_what_finished_work_shares_asks_for_nothing() -> None:
+    done, following = _goal("a", "in/a.csv", "out/a.csv"), _goal("b", "out/a.csv", "main")
+    assert matching.closest("Are there duplicates in out/a.csv?", [following], [done]) is None
+
+
+def _goal(name: str, *values: str) -> SubGoal:
+    facts = tuple(Fact(f"{name}.{n}", value) for n, value in enumerate(values))
+    return SubGoal(name, " ".join(values), f"the work {name}", facts)

@@ -71,12 +71,18 @@ class GitBranch(GitCheck):
     kind: Literal["git_branch"] = "git_branch"
     ref: str = Field(description="`refs/heads/main`, `refs/tags/v1.2`.")
     exists: bool = True
+    annotation: TextMatch | None = Field(default=None, description="Of an annotated tag.")
 
     def judge(self, evidence: Evidence) -> str:
         """Look the ref up."""
         code, out = self.ask(evidence, 'git rev-parse -q --verify "$1"', self.ref)
         if (code == 0) != self.exists:
             raise Unmet(f"{self.ref}: {'not there' if self.exists else 'still there'}")
+        if self.annotation is not None:
+            _, told = self.ask(evidence, 'git cat-file tag "$1"', self.ref)
+            if not told:
+                raise Unmet(f"{self.ref}: not an annotated tag")
+            return self.annotation.demand(told.partition("\n\n")[2], self.ref)
         return f"{self.ref}: {out.strip()[:12] or 'not there'}"
 
 

@@ -15,7 +15,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 VALUES = {
     "stand-up": ("09:15 daily", "09:30 daily", "10:00 on Mondays", "cancelled on Fridays"),
@@ -216,15 +216,16 @@ class MergeMemories(Kit[Params]):
         name = "MEMORY.md" if subgoal == "merge" else "conflicts.txt"
         (shown,) = yield sh(f"grep -c . {name}; tail -n 1 {name}", workdir=p.folder)
         count, _, last = shown.text.partition("\n")
-        return f"I checked {p.folder}/{name}: {count} lines, the last one reads {last.strip()}"
+        return (
+            f"I checked {p.folder}/{name}: {plural(count, 'line')}, the last one reads "
+            f"`{last.strip()}`"
+        )
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """One side always wins; what was to be forgotten is kept."""
         return (
-            WrongSolution("forgotten kept", in_turn(self._merge(p, keep=True), self._conflicts(p))),
-            WrongSolution(
-                "second file wins a tie", in_turn(self._merge(p, swap=True), self._conflicts(p))
-            ),
+            WrongSolution("forgotten kept", self._merge(p, keep=True)),
+            WrongSolution("second file wins a tie", self._merge(p, swap=True)),
         )
 
     def _merge(self, p: Params, keep: bool = False, swap: bool = False) -> Solution:
@@ -241,7 +242,7 @@ class MergeMemories(Kit[Params]):
         (counted,) = yield sh("grep -c '^- ' MEMORY.md; sort -c <(grep '^- ' MEMORY.md)", workdir=f)
         return (
             f"I merged {len(ours)} and {len(theirs)} entries into {target}, which now has "
-            f"{counted.text.split()[0]} topics."
+            f"{plural(counted.text.split()[0], 'topic')}."
         )
 
     def _conflicts(self, p: Params) -> Solution:
@@ -253,7 +254,7 @@ class MergeMemories(Kit[Params]):
             return f"I could not write {listed}: {saved.text}"
         (counted,) = yield sh(f"wc -l {listed}")
         number = found(r"^(\d+)", counted.text)
-        return f"The files disagreed on {number} topics; I wrote them to {listed}."
+        return f"The files disagreed on {plural(number, 'topic')}; the list is in {listed}."
 
 
 def _shown(entries: list[Entry], day: str) -> str:

@@ -25,7 +25,7 @@ from ise_env.tasks.kit import (
     WrongSolution,
 )
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, in_turn, read, sh, write
+from ise_env.tasks.steps import edit, found, plural, read, sh, write
 
 SUBJECTS = {
     "report layout": ("two columns", "one column", "landscape", "no charts"),
@@ -205,16 +205,16 @@ class RecallDecision(Kit[Params]):
     def review(self, p: Params, subgoal: str) -> Solution:
         """Look at the line."""
         name = "MEMORY.md" if subgoal == "record" else "replaced.md"
-        (shown,) = yield sh(f"grep -n '{p.subject}' {name}", workdir=p.folder)
-        return f"I looked again: {p.folder}/{name} says {shown.text.strip()}"
+        (shown,) = yield sh(f"grep -h '{p.subject}' {name}", workdir=p.folder)
+        return f"I looked again: {p.folder}/{name} says `{shown.text.strip().lstrip('- ')}`"
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The first decision that turns up; the latest mention, which is none."""
         return (
-            WrongSolution("first decision", in_turn(self._record(p, which=0), self._replaced(p))),
+            WrongSolution("first decision", self._record(p, which=0)),
             WrongSolution(
                 "an idea for a decision",
-                in_turn(self._record(p, words="Idea for"), self._replaced(p)),
+                self._record(p, words="Idea for"),
             ),
         )
 
@@ -234,7 +234,8 @@ class RecallDecision(Kit[Params]):
         (after,) = yield sh(f"grep -n -A99 Decisions {memory}")
         noted = found(rf"({p.subject}: .*)$", after.text)
         return (
-            f"I added it to {memory}: {noted}. It was decided {len(hits)} times; this is the last."
+            f"I added it to {memory}: {noted}. It was decided {plural(len(hits), 'time')}; "
+            f"this is the last."
         )
 
     def _replaced(self, p: Params) -> Solution:
@@ -256,6 +257,6 @@ def _lines(text: str, words: str, subject: str) -> list[str]:
     lines = []
     for row in filter(lambda row: words in row, text.splitlines()):
         session = found(r"sessions/(.+?)\.jsonl", row)
-        choice = found(rf"{words}([^.]+)\.", row)
+        choice = found(rf"{words}(.+?)\.(?!\w)", row)
         lines.append(f"- {session[:10]} {subject}: {choice} (session {session})")
     return lines

@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, in_turn, read, sh, write
+from ise_env.tasks.steps import edit, plural, read, sh, write
 
 NOTE = re.compile(r"^- \[([a-z]+)\] (\d{4}-\d\d-\d\d): (.+)$", re.MULTILINE)
 SENTENCES = (
@@ -171,10 +171,8 @@ class ReorganiseNotes(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Losing what was there; keeping the order of the inbox."""
         return (
-            WrongSolution(
-                "old pages overwritten", in_turn(self._sort(p, keep=False), self._index(p))
-            ),
-            WrongSolution("unsorted", in_turn(self._sort(p, by_date=False), self._index(p))),
+            WrongSolution("old pages overwritten", self._sort(p, keep=False)),
+            WrongSolution("unsorted", self._sort(p, by_date=False)),
         )
 
     def _sort(self, p: Params, keep: bool = True, by_date: bool = True) -> Solution:
@@ -197,14 +195,16 @@ class ReorganiseNotes(Kit[Params]):
             for tag in tags
         ]
         if any(reply.failed for reply in replies):
-            return f"Some pages could not be written: {[r.text for r in replies if r.failed]}"
+            return f"Some pages could not be written: {next(r.text for r in replies if r.failed)}"
         lines = heap.text.rstrip().split("\n", 1)
         (emptied,) = yield edit(inbox, lines[1], "")
         (left,) = yield sh(f"cat {inbox}; cat {p.folder}/topics/*.md | grep -c '^- '")
         count = left.text.split()[-1]
         state = "is empty" if not emptied.failed else "could not be emptied"
         return (
-            f"{len(notes)} notes moved to {len(tags)} pages, {count} there now; the inbox {state}."
+            f"I moved {plural(len(notes), 'note')} to {plural(len(tags), 'page')}; the pages "
+            f"hold {count} "
+            f"now, and the inbox {state}."
         )
 
     def _index(self, p: Params) -> Solution:
@@ -215,7 +215,7 @@ class ReorganiseNotes(Kit[Params]):
         if saved.failed:
             return f"The index could not be written: {saved.text}"
         (shown,) = yield read(f"{p.folder}/INDEX.md")
-        return f"The index has {shown.text.count('- ')} topics."
+        return f"The index has {plural(shown.text.count('- '), 'topic')}."
 
 
 def _page(topic: str, notes: list[tuple[str, str]]) -> str:

@@ -13,7 +13,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, last_line, plural, read, sh, write
 from ise_env.workspaces.protocol import SeedFile
 
 RUN = """\
@@ -240,14 +240,16 @@ class RepairPipeline(Kit[Params]):
         (ran,) = yield sh(
             "rm -rf build out; ./run.sh && head -n 4 out/report.txt", workdir=p.folder
         )
-        steps = ran.text.count("-- ")
-        return f"I ran it from scratch once more: {steps} steps, no complaint, the report is there."
+        if ran.failed:
+            return f"I ran it from scratch once more, and it stops: `{last_line(ran.text)}`."
+        steps = plural(ran.text.count("-- "), "step")
+        return f"I ran it from scratch once more: {steps}, no complaint, the report is there."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Trusting the run over stale files; sorting by name."""
         return (
-            WrongSolution("mode only", in_turn(self._mode(p), self._extend(p))),
-            WrongSolution("by name", in_turn(self._repair(p, by_name=True), self._extend(p))),
+            WrongSolution("mode only", self._mode(p)),
+            WrongSolution("by name", self._repair(p, by_name=True)),
         )
 
     def _repair(self, p: Params, by_name: bool = False) -> Solution:
@@ -263,11 +265,14 @@ class RepairPipeline(Kit[Params]):
             return f"steps.txt could not be written: {saved.text}"
         (ran,) = yield sh("chmod +x steps/*.sh; rm -rf build out; ./run.sh", **here)
         (shown,) = yield sh("wc -l out/report.txt; head -n 3 out/report.txt", **here)
+        if ran.failed:
+            return f"It still stops with `{last_line(ran.text)}`, so the order is not right yet."
         cause = found(r"((?:steps/|awk: |cat: |sort: |head: )[^\\\n\"]*)", stopped.text, "nothing")
         lines = found(r"^(\d+)", shown.text)
         return (
             f"From scratch it stopped with `{cause}`; that is fixed. All {ran.text.count('-- ')} "
-            f"steps run in the order {', '.join(order)}, and the report has {lines} lines."
+            f"steps run in the order {', '.join(order)}, and the report has "
+            f"{plural(lines, 'line')}."
         )
 
     def _extend(self, p: Params) -> Solution:
@@ -284,12 +289,14 @@ class RepairPipeline(Kit[Params]):
             "&& cat out/lines.txt",
             **here,
         )
+        if ran.failed:
+            return f"stamp.sh is the last step, but the run stops before: `{last_line(ran.text)}`."
         number = found(r"^(\d+)\s*$", ran.text)
-        return f"stamp.sh runs last now; the report has {number} lines."
+        return f"stamp.sh runs last now; the report has {plural(number, 'line')}."
 
     def _mode(self, p: Params) -> Solution:
         (ran,) = yield sh("chmod +x steps/*.sh; ./run.sh | tail -n 2", workdir=p.folder)
-        return f"It runs: {ran.text.strip()}"
+        return f"It runs; it ends with `{last_line(ran.text)}`."
 
 
 def _needs(text: str) -> dict[str, tuple[list[str], str]]:

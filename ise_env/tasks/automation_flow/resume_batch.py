@@ -13,7 +13,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, in_turn, read, sh
+from ise_env.tasks.steps import edit, found, last_line, plural, read, sh
 from ise_env.workspaces.protocol import SeedFile
 
 SCRIPT = """\
@@ -206,13 +206,16 @@ class ResumeBatch(Kit[Params]):
                 "&& echo the same names; ls state",
                 workdir=p.folder,
             )
+            odd = [line[2:] for line in same.text.splitlines() if line[:2] in ("< ", "> ")]
+            if odd:
+                return f"Inbox and rows differ in {plural(len(odd), 'name')}, first {odd[0]}."
             return f"I compared inbox and rows: {same.text.splitlines()[0]}."
         (last,) = yield sh(f"tail -n 1 {p.folder}/batch.log")
         return f"The log ends with the line {last.text.strip()}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Resuming over the torn row, or starting from scratch."""
-        careless = in_turn(self._resume(p, mend=False, run=p.torn), self._sum(p))
+        careless = self._resume(p, mend=False, run=p.torn)
         return (
             WrongSolution("only the lock removed" if not p.torn else "torn row kept", careless),
             WrongSolution("all items run once more", self._again(p)),
@@ -257,10 +260,13 @@ class ResumeBatch(Kit[Params]):
         count, _, amount = total.text.strip().partition(" ")
         (logged,) = yield sh(f"echo 'total: {amount}' >> batch.log && tail -n 2 batch.log", **here)
         noted = found(r"^total: (\S+)", logged.text)
-        return f"The {count} amounts add up to {noted}; that is the last line of the log now."
+        return (
+            f"The {plural(count, 'amount')} add up to {noted}; that is the last line of the "
+            f"log now."
+        )
 
     def _again(self, p: Params) -> Solution:
         (ran,) = yield sh(
             "rm state/batch.lock; : > state/done.list; ./run-batch.sh", workdir=p.folder
         )
-        return f"I ran everything again: {ran.text.strip()}"
+        return f"I ran everything again; it ends with `{last_line(ran.text)}`."

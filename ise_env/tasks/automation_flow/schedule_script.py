@@ -13,7 +13,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import edit, found, in_turn, read, sh, write
+from ise_env.tasks.steps import edit, found, plural, read, sh, write
 
 DAYS = {
     "every weekday": "* * 1-5",
@@ -179,18 +179,17 @@ class ScheduleScript(Kit[Params]):
         if subgoal == "script":
             (ran,) = yield sh(f"{p.folder}/{p.script} {p.folder}/data")
             lines = ran.text.strip().splitlines()
-            return f"It prints {len(lines)} lines, the first being: {lines[0]}"
+            return f"It prints {plural(len(lines), 'line')}, the first being `{lines[0]}`."
         (shown,) = yield sh(f"grep -n {p.script} {p.folder}/crontab")
         at, _, job = shown.text.strip().partition(":")
-        return f"The crontab runs it on line {at}, at `{' '.join(job.split()[:5])}`"
+        return f"The crontab runs it on line {at}, at `{' '.join(job.split()[:5])}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Counting the header; swapping hour and minute."""
-        good, days = self._script(p, skip_header=True), DAYS[p.days]
-        header = in_turn(self._script(p, skip_header=False), self._schedule(p, days))
+        late = self._schedule(p, DAYS[p.days], late=1)
         return (
-            WrongSolution("header counted", header),
-            WrongSolution("an hour late", in_turn(good, self._schedule(p, days, late=1))),
+            WrongSolution("header counted", self._script(p, skip_header=False)),
+            WrongSolution("an hour late", late, "schedule"),
         )
 
     def _script(self, p: Params, skip_header: bool) -> Solution:
@@ -210,7 +209,10 @@ class ScheduleScript(Kit[Params]):
         (ran,) = yield sh(f"chmod +x {path} && {path} {p.folder}/data")
         (count,) = yield sh(f"ls {p.folder}/data/*.csv | wc -l")
         lines = ran.text.strip().splitlines()
-        return f"{path} prints {len(lines)} lines for {count.text.strip()} tables, e.g. {lines[0]}"
+        return (
+            f"{path} prints {plural(len(lines), 'line')} for {plural(count.text, 'table')}, "
+            f"e.g. `{lines[0]}`."
+        )
 
     def _schedule(self, p: Params, days: str, late: int = 0) -> Solution:
         crontab, script = f"{p.folder}/crontab", f"{p.folder}/{p.script}"
@@ -226,4 +228,7 @@ class ScheduleScript(Kit[Params]):
         (shown,) = yield sh(f"grep -n {p.script} {crontab} | cut -d ' ' -f 1-5")
         printed = found(r"^(\d+)", tried.text)
         at, _, when = shown.text.strip().partition(":")
-        return f"Line {at} of {crontab} runs it at `{when}`; a trial run printed {printed} lines."
+        return (
+            f"Line {at} of {crontab} runs it at `{when}`; a trial run printed "
+            f"{plural(printed, 'line')}."
+        )

@@ -13,7 +13,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 from ise_env.workspaces.protocol import SeedFile
 
 FETCH = """\
@@ -226,7 +226,7 @@ class WriteRetry(Kit[Params]):
             (tried,) = yield sh("./retry.sh 3 0 true; echo status $?", workdir=p.folder)
             return f"I tried it with `true`: {tried.text.strip().splitlines()[0]}, as specified."
         (shown,) = yield sh("wc -l retry.log rates.csv; tail -n 1 retry.log", workdir=p.folder)
-        return f"The last line of the log reads: {shown.text.strip().splitlines()[-1]}"
+        return f"The last line of the log reads `{shown.text.strip().splitlines()[-1]}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Losing the status or the spaces; retrying what is pointless."""
@@ -234,9 +234,7 @@ class WriteRetry(Kit[Params]):
             ("spaces lost", {'"$@"': "$*"}),
             ("always a success", {'exit "$status"': "exit 0"}),
         ]
-        return tuple(
-            WrongSolution(name, in_turn(self._write(p, flaw), self._use(p))) for name, flaw in flaws
-        )
+        return tuple(WrongSolution(name, self._write(p, flaw)) for name, flaw in flaws)
 
     def _write(self, p: Params, flaw: dict[str, str] | None = None) -> Solution:
         (spec,) = yield read(f"{p.folder}/SPEC.md")
@@ -256,7 +254,8 @@ class WriteRetry(Kit[Params]):
         tries, status = tried.text.count("4\n"), found(r"^status (\d+)", tried.text)
         return (
             f"{path} is written and executable. A command that always exits with 4 was run "
-            f"{tries} times with the final status {status}; without a command it ends with "
+            f"{plural(tries, 'time')} with the final status {status}; without a command it "
+            f"ends with "
             f"{found(r'^status (.+)', none.text)}."
         )
 
@@ -272,8 +271,8 @@ class WriteRetry(Kit[Params]):
         took = rates.text.strip().splitlines()[-1]
         complaint = found(r"^rate service: (.+)$", ran.text)
         return (
-            f"It took {took} tries; before that the service said `{complaint}`. "
-            f"The log has {len(kept.text.strip().splitlines())} lines."
+            f"It took {plural(took, 'try', 'tries')}; before that the service said `{complaint}`. "
+            f"The log has {plural(len(kept.text.strip().splitlines()), 'line')}."
         )
 
 

@@ -15,7 +15,7 @@ from ise_env.tasks.code_runtime._shell_scripts import Report
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, in_turn, read, sh, write
+from ise_env.tasks.steps import edit, found, read, sh, write
 from ise_env.workspaces.protocol import SeedFile
 
 NIGHTLY = """\
@@ -28,6 +28,9 @@ for table in data/*.csv; do
   bash report.sh "$table" > "out/$(basename "$table" .csv).txt"
 done
 """
+
+ALONE = 'PATH=/nowhere exec "$(command -v python3)" -I -S report.py data/later.csv'
+"""Runs the port where it finds no other program, and no old script that works."""
 
 
 class Params(KitParams):
@@ -128,9 +131,9 @@ class PortScript(Kit[Params]):
             return Command(
                 id=f"same-{number}",
                 subgoal="port",
-                argv=("python3", "-I", "-S", "report.py", "data/later.csv"),
+                argv=("bash", "--noprofile", "--norc", "-c", ALONE),
                 cwd=f,
-                files={f"{f}/data/later.csv": text},
+                files={f"{f}/data/later.csv": text, f"{f}/report.sh": "exit 1\n"},
                 stdout=TextMatch(equals=w.report.output(text)),
                 failure="the port prints something else for a table that it has not seen",
             )
@@ -146,13 +149,6 @@ class PortScript(Kit[Params]):
         )
         return (
             *(same(number, text) for number, text in enumerate(w.hidden, 1)),
-            Text(
-                id="pure",
-                subgoal="port",
-                path=f"{f}/report.py",
-                text=TextMatch(lacks=("subprocess", "os.system", "popen", 'report.sh"')),
-                failure="the port calls other programs",
-            ),
             *outs,
             Text(
                 id="switched",
@@ -186,8 +182,8 @@ class PortScript(Kit[Params]):
             "capture_output=True, text=True).stdout)\n"
         )
         return (
-            WrongSolution("a quirk missed", in_turn(self._port(p, careless), self._switch(p))),
-            WrongSolution("a wrapper", in_turn(self._port(p, wrapper), self._switch(p))),
+            WrongSolution("a quirk missed", self._port(p, careless)),
+            WrongSolution("a wrapper", self._port(p, wrapper)),
         )
 
     def _port(self, p: Params, program: str = "") -> Solution:

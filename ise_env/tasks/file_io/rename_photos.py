@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, sha256, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SIZES = {"simple": 8, "medium": 14, "complex": 22}
 PREFIXES = ("IMG_", "DSC", "P10", "PICT")
@@ -178,17 +178,18 @@ class RenamePhotos(Kit[Params]):
         if subgoal == "rename":
             (listing,) = yield sh(f"ls {p.folder}/photos | wc -l; ls {p.folder}/photos | head -n 5")
             count, _, names = listing.text.partition("\n")
-            return f"I looked again: {count} photos, the first are {', '.join(names.split())}."
+            return (
+                f"I looked again: {plural(count, 'photo')}, the first are "
+                f"{', '.join(names.split())}."
+            )
         (shown,) = yield read(f"{p.folder}/missing.txt")
-        return f"I looked again: {len(shown.text.split())} names are in the list."
+        return f"I looked again: the list has {plural(len(shown.text.split()), 'name')}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """One after the other, so that a later photo overwrites an earlier one."""
         return (
-            WrongSolution(
-                "clashes overwrite", in_turn(self._missing(p), self._rename(p, numbered=False))
-            ),
-            WrongSolution("renamed, nothing listed", self._rename(p)),
+            WrongSolution("clashes overwrite", self._rename(p, numbered=False), "rename"),
+            WrongSolution("everything listed", self._list_all(p)),
         )
 
     def _rename(self, p: Params, numbered: bool = True) -> Solution:
@@ -213,9 +214,16 @@ class RenamePhotos(Kit[Params]):
         (tidy,) = yield sh("grep -c '^mv .* .moving/' rename.sh; rm rename.sh; ls", workdir=f)
         clashes = sum(count > 1 for count in taken.values())
         return (
-            f"{tidy.text.split()[0]} photos have a new name; {clashes} names clashed. "
-            f"The folder had {len(there)} photos and has {len(done.text.split())} now."
+            f"New names given: {tidy.text.split()[0]}; {plural(clashes, 'name')} clashed. "
+            f"The folder had {plural(len(there), 'photo')} and has {len(done.text.split())} now."
         )
+
+    def _list_all(self, p: Params) -> Solution:
+        (done,) = yield sh(
+            "tail -n +2 manifest.csv | cut -d, -f1 | sort > missing.txt; wc -l < missing.txt",
+            workdir=p.folder,
+        )
+        return f"{p.folder}/missing.txt lists {plural(done.text, 'name')}."
 
     def _missing(self, p: Params) -> Solution:
         f = p.folder

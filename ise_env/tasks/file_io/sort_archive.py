@@ -16,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import as_bytes, files, sha256, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 KINDS = ("invoice", "receipt", "contract", "letter", "quote")
 
@@ -162,27 +162,32 @@ class SortArchive(Kit[Params]):
         if subgoal == "sort":
             (shown,) = yield sh(f"cd {p.folder}/sorted && for d in */; do ls $d | wc -l; done; ls")
             (total,) = yield sh(f"find {p.folder}/sorted -type f | wc -l")
-            return f"{total.text.strip()} files, by folder:\n{shown.text.strip()}"
+            numbers = shown.text.split()
+            half = len(numbers) // 2
+            by = ", ".join(f"{b} {a}" for a, b in zip(numbers[:half], numbers[half:], strict=False))
+            return f"There are {plural(total.text, 'file')}, by folder: {by}."
         (shown,) = yield sh(f"python3 -m zipfile -l {p.folder}/{p.kind}s.zip | tail -n +2")
-        return f"The zip holds {len(shown.text.strip().splitlines())} files:\n{shown.text.strip()}"
+        return (
+            f"The zip holds "
+            f"{plural(len(shown.text.strip().splitlines()), 'file')}:\n{shown.text.strip()}"
+        )
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Believing file names; zipping with the folder."""
         return (
-            WrongSolution("sorted by name", in_turn(self._sort(p, by_name=True), self._pack(p))),
-            WrongSolution("zip with folders", in_turn(self._sort(p, False), self._pack(p, "-r"))),
+            WrongSolution("sorted by name", self._sort(p, by_name=True)),
+            WrongSolution("zip with folders", self._pack(p, "-r"), "pack"),
         )
 
     def _sort(self, p: Params, by_name: bool) -> Solution:
         name = p.archive.split("/")[-1]
         path = f"{p.folder}/{name}"
-        (listing,) = yield sh(f"tar -tzf {path}")
+        (places,) = yield sh(f"find {p.folder} -name '*.tar.gz' -o -name '*.tgz'")
         moved = ""
-        if listing.failed:
-            (places,) = yield sh(f"find {p.folder} -name '*.tar.gz' -o -name '*.tgz'")
+        if path not in places.text.split():
             path = places.text.strip().splitlines()[0]
             moved = f" The archive was at {path}."
-            (listing,) = yield sh(f"tar -tzf {path}")
+        (listing,) = yield sh(f"tar -tzf {path}")
         example = listing.text.strip().splitlines()[-1]
         (sample,) = yield sh(f"tar -xzf {path} -O {example}")
         field = found(r"^(Type): ", sample.text)
@@ -200,7 +205,7 @@ class SortArchive(Kit[Params]):
         (ran,) = yield sh(f"bash {p.folder}/sort.sh && find {p.folder}/sorted -type f | wc -l")
         (folders,) = yield sh(f"ls {p.folder}/sorted")
         kinds = ", ".join(folders.text.split())
-        return f"{ran.text.strip()} documents sorted into {kinds}.{moved}"
+        return f"I sorted {plural(ran.text, 'document')} into {kinds}.{moved}"
 
     def _pack(self, p: Params, mode: str = "-j") -> Solution:
         zipped = f"{p.folder}/{p.kind}s.zip"
@@ -221,7 +226,10 @@ class SortArchive(Kit[Params]):
         (kept,) = yield read(f"{p.folder}/sorted/{p.kind}/{names[0]}")
         count = len(shown.text.strip().splitlines()) - 1
         first = kept.text.splitlines()[0]
-        return f"{zipped} holds {count} files, such as {one_name}; the sorted ones stay ({first})."
+        return (
+            f"{zipped} holds {plural(count, 'file')}, such as {one_name}; the sorted ones "
+            f"stay ({first})."
+        )
 
 
 def _tar_gz(contents: dict[str, str]) -> bytes:

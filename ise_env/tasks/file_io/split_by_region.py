@@ -16,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SIZES = {"simple": 30, "medium": 80, "complex": 200}
 ZONES = {
@@ -218,7 +218,8 @@ class SplitByRegion(Kit[Params]):
         """Count lines; look at the totals."""
         if subgoal == "split":
             (counted,) = yield sh(f"wc -l {p.source} parts/*.csv", workdir=p.folder)
-            return f"I counted lines again: {' / '.join(counted.text.strip().splitlines())}"
+            rows = [line.split() for line in counted.text.strip().splitlines()[:-1]]
+            return "I counted lines again: " + ", ".join(f"{n} in {name}" for n, name in rows) + "."
         (shown,) = yield read(f"{p.folder}/totals.csv")
         return f"I looked again, the totals are:\n{shown.text.strip()}"
 
@@ -227,7 +228,7 @@ class SplitByRegion(Kit[Params]):
         return (
             WrongSolution(
                 "every spelling its own part",
-                in_turn(self._split(p, PROGRAM.replace(".strip().lower()", "")), self._totals(p)),
+                self._split(p, PROGRAM.replace(".strip().lower()", "")),
             ),
             WrongSolution("split at every comma", self._awk(p)),
         )
@@ -269,7 +270,10 @@ class SplitByRegion(Kit[Params]):
             return f"The totals could not be written: {saved.text}"
         (shown,) = yield sh("tail -n +2 totals.csv | sort -t, -k3,3nr | head -n 1", workdir=f)
         largest, _, rest = shown.text.strip().partition(",")
-        return f"The totals of {len(rows)} parts are written; {largest} is the largest with {rest}."
+        return (
+            f"The totals of {plural(len(rows), 'part')} are written; {largest} is the largest "
+            f"with {rest}."
+        )
 
     def _awk(self, p: Params) -> Solution:
         (ran,) = yield sh(
@@ -277,4 +281,4 @@ class SplitByRegion(Kit[Params]):
             " if (!(f in s)) { print h > f; s[f] } print > f }' " + p.source + "; ls parts",
             workdir=p.folder,
         )
-        return f"Split into {len(ran.text.split())} files."
+        return f"I split it into {plural(len(ran.text.split()), 'file')}."

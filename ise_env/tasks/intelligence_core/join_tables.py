@@ -15,7 +15,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SIZES = {"simple": (5, 10), "medium": (9, 24), "complex": (16, 50)}
 SETTINGS = {
@@ -197,16 +197,15 @@ class JoinTables(Kit[Params]):
         (shown,) = yield read(f"{p.folder}/{name}")
         lines = shown.text.strip().splitlines()
         return (
-            f"I looked again: {p.folder}/{name} has {len(lines) - 1} rows, the first is {lines[1]}"
+            f"I looked again: {p.folder}/{name} has {plural(len(lines) - 1, 'row')}, the "
+            f"first is `{lines[1]}`."
         )
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
-        """Ids as they are typed; payments that count although their order does not."""
+        """Ids as they are typed; what was ordered for what is open."""
         return (
-            WrongSolution(
-                "ids as typed", in_turn(self._orphans(p, loose=False), self._open(p, loose=False))
-            ),
-            WrongSolution("only the balances", self._open(p)),
+            WrongSolution("ids as typed", self._orphans(p, loose=False)),
+            WrongSolution("payments forgotten", self._open(p, settled=False), "open"),
         )
 
     def _tables(self, p: Params) -> list[str]:
@@ -231,21 +230,21 @@ class JoinTables(Kit[Params]):
         kinds = [" ".join(line.split()) for line in counted.text.splitlines()]
         return f"The orphans are in {target}: {' and '.join(kinds)}."
 
-    def _open(self, p: Params, loose: bool = True) -> Solution:
+    def _open(self, p: Params, settled: bool = True) -> Solution:
         replies = yield [read(path) for path in self._tables(p)]
         known, owed, paid = (_rows(reply.text) for reply in replies)
         came = dict[str, int]()
-        for row in paid:
+        for row in paid if settled else ():
             came[row[1]] = came.get(row[1], 0) + round(float(row[2]) * 100)
         left = dict[str, int]()
         for row in owed:
-            key = _plain(row[1], loose)
+            key = _plain(row[1], True)
             cents = round(float(row[3]) * 100) - came.get(row[0], 0)
             left[key] = left.get(key, 0) + cents
         rows = [
-            (row[0], row[1], money(left[_plain(row[0], loose)]))
+            (row[0], row[1], money(left[_plain(row[0], True)]))
             for row in known
-            if left.get(_plain(row[0], loose))
+            if left.get(_plain(row[0], True))
         ]
         target = f"{p.folder}/open.csv"
         (saved,) = yield write(target, csv_text(("id", "name", "open"), rows))
@@ -256,7 +255,7 @@ class JoinTables(Kit[Params]):
             f"csv.DictReader(open('{target}'))))\"; wc -l {target}"
         )
         amount, count = found(r"^(-?[\d.]+)$", total.text), found(r"^ *(\d+) ", total.text)
-        return f"Altogether {amount} is open, see {target} ({int(count) - 1} rows)."
+        return f"Altogether {amount} is open, see {target} ({plural(int(count) - 1, 'row')})."
 
 
 def _rows(text: str) -> list[list[str]]:

@@ -17,7 +17,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SIZES = {"simple": (40, 2, 3), "medium": (90, 3, 4), "complex": (240, 4, 6)}
 """Rows, categories, months."""
@@ -219,7 +219,7 @@ class MonthlyPivot(Kit[Params]):
         """Look at the result."""
         if subgoal == "outliers":
             (shown,) = yield sh(f"tail -n +2 {p.folder}/outliers.csv | wc -l")
-            return f"I counted again: {shown.text.strip()} outliers are in the list."
+            return f"I counted again: the list has {plural(shown.text, 'outlier')}."
         (shown,) = yield read(f"{p.folder}/monthly.csv")
         return f"I looked again, the table reads:\n{shown.text.strip()}"
 
@@ -228,11 +228,9 @@ class MonthlyPivot(Kit[Params]):
         return (
             WrongSolution(
                 "a factor of two",
-                in_turn(self._outliers(p, factor=2.0), self._table(p, factor=2.0)),
+                self._outliers(p, factor=2.0),
             ),
-            WrongSolution(
-                "outliers summed too", in_turn(self._outliers(p), self._table(p, factor=1e9))
-            ),
+            WrongSolution("outliers summed too", self._table(p, factor=1e9), "table"),
         )
 
     def _outliers(self, p: Params, factor: float = 0) -> Solution:
@@ -250,7 +248,7 @@ class MonthlyPivot(Kit[Params]):
         )
         return (
             f"Outliers in all: {counted.text.split()[0]}, listed in {f}/outliers.csv. "
-            f"{int(odd.text.split()[0]) - 1} rows have no number."
+            f"Rows without a number: {int(odd.text.split()[0]) - 1}."
         )
 
     def _table(self, p: Params, factor: float = 0) -> Solution:
@@ -266,7 +264,9 @@ class MonthlyPivot(Kit[Params]):
             f"head -n 1 {f}/monthly.csv; tail -n 1 {f}/monthly.csv; wc -l < {f}/monthly.csv"
         )
         lines = shown.text.strip().splitlines()
-        return f"The table has {int(lines[2]) - 1} months; the last one reads {lines[1]}."
+        return (
+            f"The table has {plural(int(lines[2]) - 1, 'month')}; the last one reads `{lines[1]}`."
+        )
 
 
 def _table(text: str) -> tuple[list[str], list[Row]]:

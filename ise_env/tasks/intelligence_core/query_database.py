@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SCHEMA = """
 create table customers (id integer primary key, name text not null, town text not null);
@@ -186,7 +186,9 @@ class QueryDatabase(Kit[Params]):
         if subgoal == "report":
             (shown,) = yield read(f"{p.folder}/revenue.csv")
             lines = shown.text.strip().splitlines()
-            return f"The report has {len(lines) - 1} towns; the first line is {lines[1]}"
+            return (
+                f"The report has {plural(len(lines) - 1, 'town')}; the first line is `{lines[1]}`."
+            )
         (count,) = yield sh(_ask(p, "select status, count(*) from orders group by status"))
         return f"Orders by status now:\n{count.text.strip()}"
 
@@ -194,9 +196,9 @@ class QueryDatabase(Kit[Params]):
         """Taking every status; leaving cents as they are; deleting instead of marking."""
         every = self._report(p, where="1")
         return (
-            WrongSolution("all statuses counted", in_turn(every, self._orphans(p))),
-            WrongSolution("cents reported", in_turn(self._report(p, unit=1), self._orphans(p))),
-            WrongSolution("orphans deleted", in_turn(self._report(p), self._delete(p))),
+            WrongSolution("all statuses counted", every),
+            WrongSolution("cents reported", self._report(p, unit=1)),
+            WrongSolution("orphans deleted", self._delete(p), "orphans"),
         )
 
     def _report(self, p: Params, where: str = "o.status = 'shipped'", unit: int = 100) -> Solution:
@@ -221,7 +223,8 @@ class QueryDatabase(Kit[Params]):
         (shown,) = yield read(report)
         top = shown.text.splitlines()[1].split(",")
         return (
-            f"{len(lines)} towns in the report; {top[0]} leads with {top[2]} from {top[1]} orders."
+            f"The report has {plural(len(lines), 'town')}; {top[0]} leads with {top[2]} from "
+            f"{plural(top[1], 'order')}."
         )
 
     def _orphans(self, p: Params) -> Solution:
@@ -234,7 +237,7 @@ class QueryDatabase(Kit[Params]):
             return f"The update failed: {marked.text}"
         (after,) = yield sh(_ask(p, "select count(*) from orders where status = 'orphaned'"))
         done = found(r"^(\d+)", after.text)
-        return f"{done} of {count} orders are marked as orphaned now; they are worth {worth}."
+        return f"Orders marked as orphaned now: {done} of {count}; they are worth {worth}."
 
     def _delete(self, p: Params) -> Solution:
         gone = "customer_id not in (select id from customers)"

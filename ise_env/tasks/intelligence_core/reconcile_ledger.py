@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, amount_pattern, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import edit, found, read, sh, write
+from ise_env.tasks.steps import edit, found, plural, read, sh, write
 
 MONTHS = ("january", "february", "march", "april", "may", "june", "july", "august", "september")
 SIZES = {"simple": 12, "medium": 20, "complex": 32}
@@ -191,7 +191,7 @@ class ReconcileLedger(Kit[Params]):
         name = "mismatches.csv" if subgoal == "compare" else "notes.md"
         (shown,) = yield read(f"{p.folder}/{name}")
         lines = shown.text.strip().splitlines()
-        return f"{p.folder}/{name} has {len(lines)} lines; the last one is: {lines[-1]}"
+        return f"{p.folder}/{name} has {plural(len(lines), 'line')}; the last one is `{lines[-1]}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Looking at one side only, and summing without the sign."""

@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.steps import found, in_turn, sh, write
+from ise_env.tasks.steps import found, last_line, plural, sh, write
 
 MODULES = {
     "rounding": (
@@ -186,9 +186,10 @@ class BackportFix(Kit[Params]):
                 text=TextMatch(equals=w.fixed),
                 failure="the release does not hold the whole fix",
             ),
+            GitLog(id="no merge", repo=f, range=f"{tip}..{ref}", merges=0, weight=0),
             GitLog(
                 id="commits",
-                subgoal="backport",
+                subgoal="tag",
                 repo=f,
                 range=f"{tip}..{ref}",
                 commits=w.picks + 1,
@@ -210,6 +211,13 @@ class BackportFix(Kit[Params]):
                 ref=tag,
                 path="VERSION",
                 text=TextMatch(equals=version),
+            ),
+            GitBranch(
+                id="annotated",
+                subgoal="tag",
+                repo=f,
+                ref=tag,
+                annotation=TextMatch(contains=(f"#{p.ticket}",)),
             ),
             GitBranch(id="main", repo=f, ref="refs/heads/main", weight=0),
             GitMerged(id="history", repo=f, commit=tip, into=ref, weight=0, forbidden=True),
@@ -240,12 +248,10 @@ class BackportFix(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Merging main; picking one commit of two, or the neighbour."""
         if p.follow_up:
-            partial = WrongSolution(
-                "first commit only", in_turn(self._backport(p, first_only=True), self._tag(p))
-            )
+            partial = WrongSolution("first commit only", self._backport(p, first_only=True))
         else:
-            partial = WrongSolution("no tag", self._backport(p))
-        return (WrongSolution("main merged", in_turn(self._merge(p), self._tag(p))), partial)
+            partial = WrongSolution("lightweight tag", self._bare_tag(p), "tag")
+        return (WrongSolution("main merged", self._merge(p)), partial)
 
     def _backport(self, p: Params, first_only: bool = False) -> Solution:
         here, branch = {"workdir": p.folder}, f"release/{p.release}"
@@ -267,7 +273,8 @@ class BackportFix(Kit[Params]):
         (after,) = yield sh(f"git log --oneline -n {len(ids) + 1}; git diff main --stat", **here)
         files = found(r"^ (src/\S+) +\|", changed.text)
         return (
-            f"I picked {len(ids)} commits that touch {files} onto {branch}; its tip is "
+            f"I picked {plural(len(ids), 'commit')} with changes in {files} onto {branch}; "
+            f"its tip is "
             f"{after.text.split()[0]} now."
         )
 
@@ -286,7 +293,16 @@ class BackportFix(Kit[Params]):
             **here,
         )
         lines = done.text.splitlines()
-        return f"{branch} is at {lines[0]} now; the tag says: {lines[-1]}"
+        return f"{branch} is at {lines[0]} now; the tag says `{lines[-1]}`."
+
+    def _bare_tag(self, p: Params) -> Solution:
+        branch, version = f"release/{p.release}", f"{p.release}.{p.patch + 1}"
+        (done,) = yield sh(
+            f"git checkout -q {branch} && echo {version} > VERSION && "
+            f"git commit -qam 'Set version {version}' && git tag v{version} && git tag --list",
+            workdir=p.folder,
+        )
+        return f"{branch} has the tag {last_line(done.text)} now."
 
     def _merge(self, p: Params) -> Solution:
         (done,) = yield sh(

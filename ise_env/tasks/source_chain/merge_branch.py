@@ -16,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, last_line, plural, read, sh, write
 
 KEYS = ("timeout_s", "max_retries", "page_size", "cache_minutes", "workers", "queue_length")
 Choice = Callable[[str, str], str]
@@ -213,10 +213,7 @@ class MergeBranch(Kit[Params]):
         rules: dict[str, Choice] = {"the lower number kept": lower}
         if p.conflicts > 1:
             rules |= {"ours wins": lambda a, b: a, "theirs wins": lambda a, b: b}
-        return tuple(
-            WrongSolution(name, in_turn(self._merge(p, rule), self._tidy(p)))
-            for name, rule in rules.items()
-        )
+        return tuple(WrongSolution(name, self._merge(p, rule)) for name, rule in rules.items())
 
     def _merge(self, p: Params, choose: Choice) -> Solution:
         here = {"workdir": p.folder}
@@ -242,7 +239,10 @@ class MergeBranch(Kit[Params]):
         else:
             (after,) = yield sh("git log --oneline -n 1", **here)
         head = found(r"^(\w{7,})", after.text)
-        return f"Merged as {head}; {resolved} conflicts in settings.ini, resolved by the rule."
+        return (
+            f"Merged as {head}; {plural(resolved, 'conflict')} in settings.ini, resolved by "
+            f"the rule."
+        )
 
     def _tidy(self, p: Params) -> Solution:
         here = {"workdir": p.folder}
@@ -261,7 +261,9 @@ class MergeBranch(Kit[Params]):
         )
         (left,) = yield sh("git branch --list | cat", **here)
         branches = left.text.strip()
-        return f"{len(subjects)} commits listed. {done.text.strip()} Branches left: {branches}"
+        left_over = ", ".join(branches.replace("*", " ").split())
+        said = last_line(done.text)
+        return f"I listed {plural(len(subjects), 'commit')}. {said}. Branches left: {left_over}."
 
 
 def higher(ours: str, theirs: str) -> str:

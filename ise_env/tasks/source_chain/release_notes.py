@@ -15,7 +15,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.steps import edit, found, in_turn, read, sh
+from ise_env.tasks.steps import edit, found, read, sh
 
 HEADINGS = {"feat": "Added", "fix": "Fixed"}
 SUBJECTS = {
@@ -176,8 +176,8 @@ class ReleaseNotes(Kit[Params]):
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The whole history; only the features."""
-        whole = in_turn(self._notes(p, HEADINGS, since=""), self._tag(p))
-        half = in_turn(self._notes(p, {"feat": "Added"}), self._tag(p))
+        whole = self._notes(p, HEADINGS, since="")
+        half = self._notes(p, {"feat": "Added"})
         return (WrongSolution("all of history", whole), WrongSolution("fixes left out", half))
 
     def _notes(self, p: Params, headings: dict[str, str], since: str | None = None) -> Solution:
@@ -202,7 +202,7 @@ class ReleaseNotes(Kit[Params]):
         )
         count = section.count("\n- ")
         commit = done.text.strip()
-        return f"{count} of {len(subjects)} commits are in the notes, committed as {commit}"
+        return f"{count} of {len(subjects)} commits are in the notes, committed as `{commit}`."
 
     def _tag(self, p: Params) -> Solution:
         here = {"workdir": p.folder}

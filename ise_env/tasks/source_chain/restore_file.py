@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.steps import found, in_turn, sh, write
+from ise_env.tasks.steps import found, sh, write
 
 NAMES = (
     "pricing.md",
@@ -201,7 +201,7 @@ class RestoreFile(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """An old version; undoing the whole commit."""
         return (
-            WrongSolution("its first version", in_turn(self._restore(p, True), self._culprit(p))),
+            WrongSolution("its first version", self._restore(p, True)),
             WrongSolution("the whole commit undone", self._revert(p)),
         )
 
@@ -211,8 +211,8 @@ class RestoreFile(Kit[Params]):
         (log,) = yield sh(
             f"git log --diff-filter=AMD --name-status --format='%h %an, %s' -- '*{p.file}'", **here
         )
-        path, commit = found(r"^D\t(\S+)", log.text), log.text.split()[0]
-        if path == "?" or "main" not in state.text:
+        path, commit = found(r"^D\t(\S+)", log.text, ""), log.text.split()[0]
+        if not path or "main" not in state.text:
             return f"The history knows no deletion of {p.file}."
         if first:
             commit = [line.split()[0] for line in log.text.splitlines() if ", " in line][-1] + "~0"

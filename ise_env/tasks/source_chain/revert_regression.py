@@ -16,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.git_seed import Commit, RepoSeed
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.steps import found, in_turn, read, sh
+from ise_env.tasks.steps import found, read, sh
 
 RATES = ("parcel", "letter", "pallet", "tube", "crate")
 VERBS = ("Tidy", "Speed up", "Simplify", "Rework", "Streamline", "Clean up")
@@ -224,7 +224,7 @@ class RevertRegression(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Going back to the tag; mending by hand without a revert."""
         return (
-            WrongSolution("reset to the tag", in_turn(self._find(p), self._reset(p))),
+            WrongSolution("reset to the tag", self._reset(p), "revert"),
             WrongSolution("the newest commit blamed", self._blame_newest(p)),
         )
 

@@ -13,7 +13,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 from ise_env.workspaces.protocol import SeedFile
 
 POLICIES = (
@@ -204,8 +204,8 @@ class FixPermissions(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Following the link; one mode for everything."""
         return (
-            WrongSolution("link followed", in_turn(self._audit(p), self._repair(p, kind=""))),
-            WrongSolution("one mode for all files", in_turn(self._audit(p), self._coarse(p))),
+            WrongSolution("link followed", self._repair(p, kind=""), "repair"),
+            WrongSolution("one mode for all files", self._coarse(p), "repair"),
         )
 
     def _audit(self, p: Params) -> Solution:
@@ -219,7 +219,10 @@ class FixPermissions(Kit[Params]):
         (counted,) = yield sh(f"wc -l {f}/audit.txt")
         links = tree.text.count(" -> ")
         number = found(r"^(\d+)", counted.text)
-        return f"Anybody may write to {number} files, listed in {f}/audit.txt. Links seen: {links}."
+        return (
+            f"Anybody may write to {plural(number, 'file')}, listed in {f}/audit.txt. Links "
+            f"seen: {links}."
+        )
 
     def _repair(self, p: Params, kind: str = "-type f") -> Solution:
         f, here = p.folder, {"workdir": p.folder}

@@ -16,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, in_turn, read, sh
+from ise_env.tasks.steps import edit, found, read, sh
 
 CHECKER = '''\
 """Names the first problem of a configuration, or says `configuration ok`."""
@@ -234,8 +234,8 @@ class RepairConfig(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Any value that the checker accepts; a checker that accepts anything."""
         return (
-            WrongSolution("made-up values", in_turn(self._repair(p, "9"), self._start(p))),
-            WrongSolution("the checker disarmed", in_turn(self._disarm(p), self._start(p))),
+            WrongSolution("made-up values", self._repair(p, "9")),
+            WrongSolution("the checker disarmed", self._disarm(p)),
         )
 
     def _repair(self, p: Params, value: str = "") -> Solution:
@@ -245,10 +245,10 @@ class RepairConfig(Kit[Params]):
         for _ in range(len(SCHEMA) * 4):
             (verdict,) = yield sh("python3 check_config.py service.ini", workdir=p.folder)
             section, key = (
-                found(r"^\[(\w+)\]", verdict.text),
-                found(r"^\[\w+\] (\w+)", verdict.text),
+                found(r"^\[(\w+)\]", verdict.text, ""),
+                found(r"^\[\w+\] (\w+)", verdict.text, ""),
             )
-            if not verdict.failed or key == "?":
+            if not verdict.failed or not key:
                 break
             new = value or found(rf"\| {section} \| {key} \| (\d+) \|", guide.text)
             if value and "between" in verdict.text:

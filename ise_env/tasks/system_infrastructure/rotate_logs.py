@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, last_line, plural, read, sh, write
 
 POLICY = """\
 # Log policy
@@ -176,19 +176,18 @@ class RotateLogs(Kit[Params]):
         """Look at the list or the folder."""
         if subgoal == "list":
             (shown,) = yield read(f"{p.folder}/to-delete.txt")
-            return f"I looked again: the list has {len(shown.text.split())} names."
+            return f"I looked again: the list has {plural(len(shown.text.split()), 'name')}."
         (shown,) = yield sh("gzip -t logs/*.gz && ls logs | wc -l; cat HOLD", workdir=p.folder)
-        return (
-            f"I tested the archives: all are sound, the folder has {shown.text.split()[0]} files."
-        )
+        if shown.failed:
+            return f"An archive is not sound: `{last_line(shown.text)}`."
+        held = plural(shown.text.split()[0], "file")
+        return f"I tested the archives: all are sound, the folder has {held}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Forgetting the hold; keeping one log too many."""
         return (
-            WrongSolution(
-                "hold forgotten", in_turn(self._list(p, hold=False), self._apply(p, hold=False))
-            ),
-            WrongSolution("one too many kept", in_turn(self._list(p, more=1), self._apply(p))),
+            WrongSolution("hold forgotten", self._list(p, hold=False)),
+            WrongSolution("one too many kept", self._list(p, more=1)),
         )
 
     def _list(self, p: Params, hold: bool = True, more: int = 0) -> Solution:
@@ -213,8 +212,9 @@ class RotateLogs(Kit[Params]):
             "wc -l < to-delete.txt; cd logs && ls -l $(cat ../to-delete.txt) | wc -l", workdir=f
         )
         return (
-            f"{f}/to-delete.txt names {counted.text.split()[0]} logs beyond the youngest {keep}; "
-            f"{len(spared)} are on hold and stay."
+            f"{f}/to-delete.txt names {plural(counted.text.split()[0], 'log')} beyond the "
+            f"youngest {keep}; "
+            f"what is on hold stays ({plural(len(spared), 'log')})."
         )
 
     def _apply(self, p: Params, hold: bool = True) -> Solution:
@@ -233,6 +233,7 @@ class RotateLogs(Kit[Params]):
         (after,) = yield sh("ls *.gz | wc -l; ls | wc -l", **here)
         number, _, left = after.text.strip().partition("\n")
         return (
-            f"I deleted {gone.text.count('removed')} logs and compressed {number}; the folder has "
-            f"{left.strip()} files now."
+            f"I deleted {plural(gone.text.count('removed'), 'log')} and compressed {number}; "
+            f"the folder "
+            f"has {plural(left, 'file')} now."
         )

@@ -13,7 +13,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, ToolCall, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, read, sh, write
 
 SERVER = '''\
 """Serves the stock: GET /shelf/<name>, GET /total. See README.md."""
@@ -232,9 +232,7 @@ class StartServer(Kit[Params]):
         """Computing without the server; removing the port file and letting the server be."""
         return (
             WrongSolution("summed by hand", self._by_hand(p)),
-            WrongSolution(
-                "only the port file removed", in_turn(self._ask(p), self._stop(p, hard=True))
-            ),
+            WrongSolution("only the port file removed", self._stop(p, hard=True), "stop"),
         )
 
     def _ask(self, p: Params) -> Solution:

@@ -15,7 +15,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, in_turn, read, sh, write
+from ise_env.tasks.steps import edit, found, plural, read, sh, write
 
 PROGRAM = '''\
 """Clean offers.jsonl into clean.jsonl; lines that are no JSON go to rejected.txt."""
@@ -197,15 +197,15 @@ class CleanRecords(Kit[Params]):
             )
             return f"Lines by file, and the first records:\n{shown.text.strip()}"
         (shown,) = yield sh(f"tail -n 1 {p.folder}/SOURCE.txt")
-        return f"The note ends with: {shown.text.strip()}"
+        return f"The note ends with the line `{shown.text.strip()}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The first of each id; the order of the file."""
         first = self._clean(p, "kept.setdefault(record['id'], record)")
         unsorted = self._clean(p, "kept[record['id']] = record", order="kept.values()")
         return (
-            WrongSolution("first record of an id", in_turn(first, self._note(p))),
-            WrongSolution("not sorted", in_turn(unsorted, self._note(p))),
+            WrongSolution("first record of an id", first),
+            WrongSolution("not sorted", unsorted),
         )
 
     def _clean(
@@ -229,7 +229,7 @@ class CleanRecords(Kit[Params]):
         total = listing.text.strip().splitlines()[-1].split()[0]
         return (
             f"Of {total} lines: {ran.text.strip()}. Rejected:\n{torn.text.strip()}\n"
-            f"The last record is {last.text.strip()}"
+            f"The last record is `{last.text.strip()}`."
         )
 
     def _note(self, p: Params) -> Solution:
@@ -243,4 +243,6 @@ class CleanRecords(Kit[Params]):
             return f"{source} could not be edited: {edited.text}"
         (shown,) = yield sh(f"tail -n 1 {source}; wc -l < {clean}")
         count = found(r"Records: (\d+)", shown.text)
-        return f"The highest price is {max(prices):.2f}. {source} now says {count} records."
+        return (
+            f"The highest price is {max(prices):.2f}. {source} now says {plural(count, 'record')}."
+        )

@@ -15,7 +15,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SIZES = {"simple": 8, "medium": 14, "complex": 24}
 ROW = re.compile(r"<tr[^>]*>\s*<td[^>]*>(.*?)</td>\s*<td[^>]*>(.*?)</td>", re.DOTALL)
@@ -216,12 +216,10 @@ class ComparePages(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Comparing the mark-up; overlooking rows that are gone."""
         return (
-            WrongSolution(
-                "mark-up compared", in_turn(self._compare(p, raw=True), self._summary(p))
-            ),
+            WrongSolution("mark-up compared", self._compare(p, raw=True)),
             WrongSolution(
                 "only rows of the new page",
-                in_turn(self._compare(p, gone=False), self._summary(p)),
+                self._compare(p, gone=False),
             ),
         )
 
@@ -246,8 +244,8 @@ class ComparePages(Kit[Params]):
             return f"{target} could not be written: {saved.text}"
         (counted,) = yield sh(f"tail -n +2 {target} | wc -l; cut -d, -f1 {target} | sort | uniq -c")
         return (
-            f"The old page has {len(before)} rows, the new one {len(now)}; "
-            f"{counted.text.split()[0]} changes are in {target} now."
+            f"The old page has {plural(len(before), 'row')}, the new one {len(now)}; "
+            f"{target} has {plural(counted.text.split()[0], 'change')} now."
         )
 
     def _summary(self, p: Params) -> Solution:

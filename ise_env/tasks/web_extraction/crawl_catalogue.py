@@ -17,7 +17,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
-from ise_env.tasks.steps import found, in_turn, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 SIZES = {"simple": 3, "medium": 5, "complex": 9}
 ITEM = re.compile(
@@ -216,15 +216,18 @@ class CrawlCatalogue(Kit[Params]):
         if subgoal == "collect":
             (counted,) = yield sh("wc -l < offers.csv; tail -n 1 offers.csv", workdir=p.folder)
             count, _, last = counted.text.partition("\n")
-            return f"I counted again: {int(count) - 1} offers, the last one reads {last.strip()}"
+            return (
+                f"I counted again: {plural(int(count) - 1, 'offer')}, the last one reads "
+                f"`{last.strip()}`."
+            )
         (shown,) = yield read(f"{p.folder}/dear.csv")
         return f"I looked again, the three dearest are:\n{shown.text.strip()}"
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Every page that lies there; sold-out entries as well."""
         return (
-            WrongSolution("all pages", in_turn(self._grep(p), self._dearest(p))),
-            WrongSolution("first page only", in_turn(self._collect(p, 1), self._dearest(p))),
+            WrongSolution("all pages", self._grep(p)),
+            WrongSolution("first page only", self._collect(p, 1)),
         )
 
     def _collect(self, p: Params, most: int = 99) -> Solution:
@@ -251,7 +254,7 @@ class CrawlCatalogue(Kit[Params]):
         (counted,) = yield sh(f"tail -n +2 {target} | wc -l")
         return (
             f"The links lead to {len(visited)} of the {len(listing.text.split())} saved pages; "
-            f"{counted.text.strip()} offers are in {target} now."
+            f"{target} has {plural(counted.text, 'offer')} now."
         )
 
     def _dearest(self, p: Params) -> Solution:
@@ -277,7 +280,7 @@ class CrawlCatalogue(Kit[Params]):
         (saved,) = yield write(
             f"{p.folder}/offers.csv", csv_text(("name", "price", "page"), offers)
         )
-        return f"{len(offers)} offers found. {saved.text.strip()}"
+        return f"I found {plural(len(offers), 'offer')}. {saved.text.strip()}"
 
 
 def _joined(folder: str, link: str) -> str:
