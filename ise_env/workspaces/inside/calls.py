@@ -54,13 +54,13 @@ class Output:
 class Call:
     """A command from its start to the end of its output."""
 
-    def __init__(self, number: int, pid: int, tag: int, kept: int) -> None:
+    def __init__(self, number: int, kept: int) -> None:
         self.request = number
         """Request that waits for the result; 0 when nobody does."""
         self.session = 0
         """Its number once it runs in the background."""
-        self.pid = pid
-        self.tag = tag
+        self.pid = 0
+        self.tag = 0
         self.started = monotonic()
         self.ended = 0.0
         self.deadline: float | None = None

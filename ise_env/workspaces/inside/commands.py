@@ -3,12 +3,12 @@
 import posix
 from _signal import SIGKILL  # type: ignore[import-not-found]
 from errno import EAGAIN, EINVAL, EPIPE
-from fcntl import ioctl
 from select import POLLERR, POLLHUP, POLLIN, POLLOUT, poll
 from time import monotonic
 
 from . import files
 from .calls import LINGER_S, Call, Output
+from .pipes import Pipes
 from .processes import Processes
 
 KEPT_SESSIONS = 128
@@ -116,60 +116,38 @@ class Commands:
         env = {**self.env, **fields["env"], "PWD": cwd}
         if any("\0" in text for text in (*argv, *env, *env.values())):
             raise OSError(EINVAL, "an argument holds a zero byte", "")
+        call, pipes = Call(fields["id"], self.kept), Pipes()
         try:
-            call, actions, terminal, opened = self._prepare(fields)
-        except OSError as error:  # every descriptor is in use
-            return _not_started(argv[0], error)
-        try:
-            call.pid, call.tag = self._processes.spawn(argv, env, cwd, actions, terminal)
+            self._connect(call, pipes, fields)
+            call.pid, call.tag = self._processes.spawn(
+                argv, env, cwd, pipes.actions, pipes.terminal
+            )
         except OSError as error:
-            for fd in (*opened, *call.open_outputs):
-                posix.close(fd)
-            if call.stdin >= 0 and call.stdin not in call.open_outputs:
-                posix.close(call.stdin)
+            pipes.close()
             if error.filename == cwd:
                 raise
             return _not_started(argv[0], error)
-        for fd in opened:
-            posix.close(fd)
+        pipes.close_theirs()
         self._register(call, fields)
         return LATER
 
-    def _prepare(
-        self, fields: Fields
-    ) -> "tuple[Call, list[tuple[int, ...]], str | None, list[int]]":
+    def _connect(self, call: Call, pipes: Pipes, fields: Fields) -> None:
         """Open what a command reads from and prints to."""
-        call = Call(fields["id"], 0, 0, self.kept)
-        dup = posix.POSIX_SPAWN_DUP2
-        opened: list[int] = []
         if fields["pty"]:
-            master, slave = posix.openpty()
-            terminal = posix.ttyname(slave)
-            ioctl(slave, 0x5414, b"\x18\x00\x50\x00\x00\x00\x00\x00")  # TIOCSWINSZ: 24 x 80
-            posix.set_blocking(master, False)
-            call.stdin, call.terminal = master, True
-            call.open_outputs[master] = call.output
-            return call, [], terminal, [slave]
-        ours, theirs = posix.pipe2(posix.O_CLOEXEC)
-        posix.set_blocking(ours, False)
-        call.open_outputs[ours] = call.output
-        opened.append(theirs)
-        actions: list[tuple[int, ...]] = [(dup, theirs, 1)]
+            call.terminal = True
+            call.stdin = pipes.open_terminal()
+            call.open_outputs[call.stdin] = call.output
+            return
         if fields["apart"]:
             call.errors = Output(self.kept // 2, self.kept // 2)
-            ours, theirs = posix.pipe2(posix.O_CLOEXEC)
-            posix.set_blocking(ours, False)
-            call.open_outputs[ours] = call.errors
-            opened.append(theirs)
-        actions.append((dup, theirs, 2))
-        if fields["stdin"] is None and fields["yield_after_s"] != 0:
-            actions.append((dup, self._null, 0))
+            call.open_outputs[pipes.output(1)] = call.output
+            call.open_outputs[pipes.output(2)] = call.errors
         else:
-            theirs, call.stdin = posix.pipe2(posix.O_CLOEXEC)
-            posix.set_blocking(call.stdin, False)
-            opened.append(theirs)
-            actions.append((dup, theirs, 0))
-        return call, actions, None, opened
+            call.open_outputs[pipes.output(1, 2)] = call.output
+        if fields["stdin"] is None and fields["yield_after_s"] != 0:
+            pipes.actions.append((posix.POSIX_SPAWN_DUP2, self._null, 0))
+        else:
+            call.stdin = pipes.input()
 
     def _register(self, call: Call, fields: Fields) -> None:
         self._calls[call.pid] = call

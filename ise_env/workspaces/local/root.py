@@ -133,13 +133,20 @@ def _etc_directories() -> list[str]:
     return names
 
 
-def _python() -> tuple[str, list[tuple[str, str]]]:
-    """Find the interpreter for the inside: the distribution's, or else the one that runs us."""
+def _distribution_python() -> str | None:
     for name in ("python3", *(f"python3.{minor}" for minor in range(20, 9, -1))):
         path = os.path.realpath(f"/usr/bin/{name}")
         minor = path.removeprefix("/usr/bin/python3.")
         if minor.isdecimal() and int(minor) >= 10 and os.access(path, os.X_OK):
-            return path, []
+            return path
+    return None
+
+
+def _python() -> tuple[str, list[tuple[str, str]]]:
+    """Find the interpreter for the inside: the distribution's, or else the one that runs us."""
+    found = _distribution_python()
+    if found is not None:
+        return found, []
     prefix = os.path.realpath(sys.base_prefix)
     version = f"python3.{sys.version_info.minor}"
     binds = [(f"{prefix}/{part}", f"/opt/python/{part}") for part in ("bin", "lib")]
