@@ -7,6 +7,7 @@ made.
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,11 @@ from ise_env.llm.stream import CONTENT_TYPE, assemble
 
 MAX_ANSWER_BYTES = 64 * 2**20
 """An answer longer than this is not one (token ids and log-probabilities included)."""
+
+_NO_NUMBERS = {"-Infinity": -9999.0, "Infinity": None, "NaN": None}
+"""What some servers write for log-probabilities and JSON does not know; vLLM's own stand-in."""
+
+_SURROGATE = b"\\ud"
 
 Operation = Literal["chat/completions", "embeddings"]
 
@@ -83,6 +89,9 @@ class Transport:
                 slot.tokens = _total_tokens(data)
         except LimitTimeout:
             raise self._not_sent() from None
+        except UnicodeEncodeError:
+            # Half a character in the history; looking for one in every request would be slow.
+            return self.post(operation, _well_formed(body), headers, deadline, estimate)
         except AttemptFailed as failure:
             self.reached |= failure.reached and failure.label != "garbage"
             raise
@@ -121,6 +130,10 @@ class Transport:
                     base_url=self.endpoint.base_url,
                     max_retries=0,
                     timeout=self.endpoint.timeout_s,
+                    # A proxy of the environment does not lead to this machine's own servers.
+                    http_client=openai.DefaultHttpxClient(trust_env=False)
+                    if self.endpoint.is_local
+                    else None,
                 )
             return self._sdk
 
@@ -176,7 +189,10 @@ class Transport:
 
     def _decode(self, text: bytes, kind: str, secret: str) -> Any:
         try:
-            data = assemble(text) if kind.startswith(CONTENT_TYPE) else json.loads(text)
+            if kind.startswith(CONTENT_TYPE):
+                data = assemble(text)
+            else:
+                data = json.loads(text, parse_constant=_NO_NUMBERS.get)
         except NotAChatCompletion as error:
             raise failures.not_the_protocol(str(error), "", self.endpoint, secret) from None
         except ValueError:
@@ -189,7 +205,7 @@ class Transport:
             code = detail.get("code") if isinstance(detail, Mapping) else None
             status = code if isinstance(code, int) and 400 <= code < 600 else 502
             raise failures.from_status(status, data, {}, self.endpoint, secret)
-        return data
+        return _well_formed(data) if _SURROGATE in text else data
 
     def _not_sent(self) -> AttemptFailed:
         where = f"model endpoint {self.endpoint.address}"
@@ -198,6 +214,17 @@ class Transport:
         seconds = f"{self.endpoint.deadline_s:g} s"
         message = f"{where}: its limits left no room for this request within {seconds}"
         return AttemptFailed(ModelEndpointError(message, retryable=True), "limit")
+
+
+def _well_formed(value: Any) -> Any:
+    """Replace halves of characters, which a cut-off answer may hold and UTF-8 cannot."""
+    if isinstance(value, str):
+        return re.sub("[\ud800-\udfff]", "\ufffd", value)
+    if isinstance(value, list):
+        return [_well_formed(item) for item in value]
+    if isinstance(value, Mapping):
+        return {key: _well_formed(item) for key, item in value.items()}
+    return value
 
 
 def _total_tokens(data: Any) -> int | None:

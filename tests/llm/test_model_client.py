@@ -274,3 +274,39 @@ def test_everybody_shares_the_client_of_an_endpoint() -> None:
     spec = "m@http://127.0.0.1:9/v1#temperature=1"
     assert client_for(Endpoint.parse(spec)) is client_for(Endpoint.parse(spec))
     assert client_for(Endpoint.parse(spec)) is not client_for(Endpoint.parse(spec + ",top_p=0.5"))
+
+
+def test_half_a_character_is_replaced(server: Any, wire: Any) -> None:
+    body = b'{"choices": [{"message": {"content": "cut \\ud83d"}, "finish_reason": "length"}]}'
+    server.says(wire.Reply(200, body))
+    client = server.client()
+    got = client.complete(ASK)
+    assert got.content == "cut \ufffd"
+    client.complete([*ASK, got.message])
+    whole = b'{"choices": [{"message": {"content": "\\ud83d\\ude00"}, "finish_reason": "stop"}]}'
+    server.says(wire.Reply(200, whole))
+    assert client.complete(ASK).content == "\U0001f600"
+
+
+def test_half_a_character_in_the_history_is_replaced(server: Any) -> None:
+    server.client().complete([{"role": "user", "content": "a \ud83d b"}])
+    assert server.seen[0].body["messages"] == [{"role": "user", "content": "a \ufffd b"}]
+
+
+def test_numbers_that_json_does_not_know(server: Any, wire: Any) -> None:
+    logprobs = b'{"content": [{"logprob": -Infinity}, {"logprob": NaN}, {"logprob": -0.5}]}'
+    body = b'{"choices": [{"message": {"content": "x"}, "logprobs": %s}]}' % logprobs
+    server.says(wire.Reply(200, body))
+    got = server.client().complete(ASK)
+    assert got.logprobs is not None
+    assert [entry["logprob"] for entry in got.logprobs["content"]] == [-9999.0, None, -0.5]
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_a_local_server(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert server.client().complete(ASK).content == "hello"
