@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from ise_env.agents.compaction import Compactor
 from ise_env.agents.protocol import AgentContext, AgentProvenance
@@ -11,7 +12,7 @@ from ise_env.llm import Completion, Endpoint, ModelClient, client_for
 from ise_env.llm.reasoning import Spelling, joined
 
 INTENT_HEADER = "X-ISE-Intent"
-"""Id of the intent: the scripted server needs it to know whose solution it plays."""
+"""Id of the intent, percent-encoded: the scripted server needs it to know whose solution it plays."""
 
 SEED_HEADER = "X-ISE-Seed"
 """Seed of the agent's randomness, for the scripted server."""
@@ -50,7 +51,7 @@ class EndpointAgent:
         """Get ready for a new episode."""
         self._spelling = None
         self._compactor = Compactor()
-        self._headers = {INTENT_HEADER: context.intent.id, SEED_HEADER: str(context.seed)}
+        self._headers = {INTENT_HEADER: quote(context.intent.id), SEED_HEADER: str(context.seed)}
 
     def act(self, observation: dict[str, Any]) -> dict[str, Any]:
         """Ask the model.

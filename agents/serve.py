@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, cast
+from urllib.parse import unquote
 
 from ise_env.agents import wire
 from ise_env.agents.endpoint import INTENT_HEADER, SEED_HEADER
@@ -85,7 +86,8 @@ class ScriptedServer:
             ApiError: The request cannot be answered.
         """
         make = self._policy(request["model"])
-        intent = self._intent(request["model"], headers(INTENT_HEADER))
+        named = headers(INTENT_HEADER)
+        intent = self._intent(request["model"], None if named is None else unquote(named))
         seed = _seed(headers(SEED_HEADER), request)
         context = AgentContext(intent, seed)
         try:

@@ -91,7 +91,10 @@ class Transport:
             raise self._not_sent() from None
         except UnicodeEncodeError:
             # Half a character in the history; looking for one in every request would be slow.
-            return self.post(operation, _well_formed(body), headers, deadline, estimate)
+            whole = _well_formed(body)
+            if whole == body:
+                raise
+            return self.post(operation, whole, headers, deadline, estimate)
         except AttemptFailed as failure:
             self.reached |= failure.reached and failure.label != "garbage"
             raise

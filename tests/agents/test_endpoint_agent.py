@@ -12,6 +12,7 @@ import pytest
 
 from ise_env.agents import AgentContext, make_agent
 from ise_env.agents.compaction import KEPT_RESULTS, Compactor
+from ise_env.agents.serve import ScriptedServer
 from ise_env.errors import ContextOverflow
 from ise_env.intents.model import Intent
 
@@ -87,6 +88,14 @@ def test_the_observation_is_the_request(model: Model) -> None:
     assert headers["x-ise-seed"] == "7"
     assert message["x"]["usage"] is None
     assert message["x"]["timing"]["latency_s"] >= 0
+
+
+def test_an_intent_of_any_name_can_be_served() -> None:
+    intent = Intent(id="Zählung 100% 数", utterance="u")
+    with ScriptedServer(intents=[intent]) as server:
+        agent = make_agent(f"openai:oracle@{server.base_url}")()
+        agent.reset(AgentContext(intent, 1))
+        assert "no solution" in agent.act({"messages": history(0, 0), "tools": []})["content"]
 
 
 def test_thoughts_go_back_the_way_they_came(model: Model) -> None:
