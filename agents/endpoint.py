@@ -12,7 +12,7 @@ from ise_env.llm import Completion, Endpoint, ModelClient, client_for
 from ise_env.llm.reasoning import Spelling, joined
 
 INTENT_HEADER = "X-ISE-Intent"
-"""Id of the intent, percent-encoded: the scripted server needs it to know whose solution it plays."""
+"""Id of the intent, percent-encoded: tells the scripted server whose solution to play."""
 
 SEED_HEADER = "X-ISE-Seed"
 """Seed of the agent's randomness, for the scripted server."""
