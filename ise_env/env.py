@@ -404,8 +404,12 @@ class IntentEnv(gym.Env[Observation, Any]):
             episode.workspace.diff = kept
             episode.workspace.diff_left_out = len(changes) - len(kept)
         checks = [check for task in self._bound for check in task.checks()]
-        texts = episode.assistant_texts()
-        evidence = Evidence(frozen=frozen, agent_texts=texts, changes=tuple(changes))
+        evidence = Evidence(
+            frozen=frozen,
+            agent_texts=episode.assistant_texts(),
+            said_of=episode.texts_by_subgoal(),
+            changes=tuple(changes),
+        )
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)
         self._release()

@@ -144,6 +144,23 @@ class Episode:
 
         return [text_of(m) for m in self.messages if m["role"] == "assistant"]
 
+    def texts_by_subgoal(self) -> dict[str, list[str]] | None:
+        """What the agent said, by the sub-goal of the user turn that it answers.
+
+        Returns:
+            None where no user turn names a sub-goal (direct-query mode, intents without kits).
+        """
+        from ise_env.action import text_of
+
+        said: dict[str, list[str]] = {}
+        about: str | None = None
+        for message, note in zip(self.messages, self.notes, strict=True):
+            if message["role"] == "user":
+                about = note.get("user", {}).get("subgoal") or about
+            elif message["role"] == "assistant" and about is not None:
+                said.setdefault(about, []).append(text_of(message))
+        return said or None
+
     def trajectory(
         self,
         *,

@@ -8,7 +8,7 @@ Only the machinery's own failures become `VerifierError`.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,12 +49,21 @@ class Evidence:
     Attributes:
         frozen: The tree, its processes gone.
         agent_texts: The agent's messages to the user, in order; no tool calls, no results.
+        said_of: The same messages by the sub-goal of the user turn that they answer; None where
+            the sub-goals of turns are not known (a single instruction).
         changes: `frozen.diff()`, where the caller has it already.
     """
 
     frozen: FrozenWorkspace
     agent_texts: Sequence[str] = ()
+    said_of: Mapping[str, Sequence[str]] | None = None
     changes: tuple[FileChange, ...] | None = None
+
+    def texts_about(self, subgoal: str | None) -> Sequence[str]:
+        """The agent's messages in answer to turns about a sub-goal, in order."""
+        if subgoal is None or self.said_of is None:
+            return self.agent_texts
+        return self.said_of.get(subgoal, ())
 
     @cached_property
     def changed(self) -> tuple[FileChange, ...]:
@@ -124,6 +133,14 @@ def excerpt(text: str, limit: int = 200) -> str:
     flat = text[: limit * 4].encode("utf-8", "replace").decode()
     flat = flat.replace("\n", "\\n")
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"
+
+
+def listed(names: Iterable[object], most: int = 5) -> str:
+    """Names for a person: `a, b and 3 more`; `nothing` where there are none."""
+    found = [str(name) for name in names]
+    if len(found) > most:
+        return f"{', '.join(found[:most])} and {len(found) - most} more"
+    return ", ".join(found) or "nothing"
 
 
 def _unmet(path: str, error: OSError) -> Exception:

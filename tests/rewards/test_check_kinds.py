@@ -435,3 +435,48 @@ def test_any_bytes_are_an_archive_or_are_not(data: bytes, start: bytes) -> None:
 
     with contextlib.suppress(Unmet):
         read_archive(start + data, "x")
+
+
+def _told(check: c.Kind, **said_of: list[str]) -> str:
+    every = [text for texts in said_of.values() for text in texts]
+    try:
+        return check.judge(Evidence(frozen=None, agent_texts=every, said_of=said_of))  # type: ignore[arg-type]
+    except Unmet as unmet:
+        return f"not: {unmet}"
+
+
+def test_said_looks_only_at_answers_about_its_subgoal():
+    check = c.Said(id="x", subgoal="use", number=4, unit=("tr(y|ies)",))
+    seen = _told(check, use=["It took 5 tries."], other=["The report has 4 lines; 4 tries."])
+    assert seen == "not: the agent said: “It took 5 tries.”, which is not 4"
+    assert "never said 4" in _told(check, other=["It took 4 tries."])
+
+
+@pytest.mark.parametrize(
+    ("messages", "expected"),
+    [
+        (["It took 5 tries.", "Sorry, it took 4 tries."], True),
+        (["It took 4 tries.", "No, it took 5 tries."], False),
+        (["It took 4 tries.", "The log has 9 lines."], True),
+        (["It took 4 tries.", "The log ends with `try 7 of 9: gave up`."], True),
+        (["It took four tries."], True),
+        (["4"], True),
+        (["The log has 4 lines, and it took 5 tries."], False),
+        ([], False),
+    ],
+)
+def test_the_last_statement_of_that_kind_counts(messages, expected):
+    check = c.Said(id="x", subgoal="use", number=4, unit=("tr(y|ies)",))
+    assert (not _told(check, use=messages).startswith("not:")) is expected
+
+
+def test_a_listing_does_not_take_a_named_commit_back():
+    check = c.Said(
+        id="x", subgoal="find", like=r"\b[0-9a-f]{7}", text=c.TextMatch(contains=("abc1234", "Ada"))
+    )
+    named, listing = "It was abc1234 by Ada.", "aaa1111 x\nbbb2222 y\nccc3333 z"
+    assert not _told(check, find=[named, listing]).startswith("not:")
+    seen = _told(check, find=[named, "No, it was def5678 by Bo."])
+    assert seen.startswith(
+        "not: the agent said: “No, it was def5678 by Bo.”, which is not “abc1234”"
+    )

@@ -19,7 +19,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from ise_env.rewards.checks.kind import Kind
-from ise_env.rewards.evidence import Evidence, Unmet
+from ise_env.rewards.evidence import Evidence, Unmet, listed
 
 MAX_MEMBERS = 5_000
 MAX_UNPACKED = 64 * 2**20
@@ -55,7 +55,7 @@ class Archive(Kind):
         wanted = set(self.names)
         if found.keys() != wanted:
             missing, extra = sorted(wanted - found.keys()), sorted(found.keys() - wanted)
-            raise Unmet(f"{self.path}: missing {missing[:5]}, unexpected {extra[:5]}")
+            raise Unmet(f"{self.path}: missing {listed(missing)}; unexpected {listed(extra)}")
         for name, digest in self.sha256.items():
             if found[name] != digest:
                 raise Unmet(f"{self.path}: {name} has other content")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import posixpath
 from typing import Literal
 
 from pydantic import Field, JsonValue
@@ -52,7 +53,7 @@ class Command(Kind):
         )
         said = done.output.decode("utf-8", "replace")
         cause = done.stderr.decode("utf-8", "replace")
-        name = " ".join(self.argv[:3])
+        name = self._name()
         if done.timed_out:
             raise Unmet(f"{name}: not done after {self.timeout_s:g} s")
         if done.exit_code == NOT_FOUND and "/" not in self.argv[0]:
@@ -65,6 +66,14 @@ class Command(Kind):
         if self.stdout is not None:
             return self.stdout.demand(said, name)
         return f"{name}: exit code {done.exit_code}"
+
+    def _name(self) -> str:
+        """The command for a person: a script handed over as an argument is not spelt out."""
+        program = posixpath.basename(self.argv[0])
+        if "-c" not in self.argv:
+            return f"`{excerpt(' '.join(self.argv), 60)}`"
+        own = self.argv[self.argv.index("-c") + 2 :]
+        return f"a test in {program}" + (f" of {' '.join(own)}" if own else "")
 
     def _demand_value(self, said: str, name: str) -> None:
         lines = said.strip().splitlines()

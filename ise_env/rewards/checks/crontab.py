@@ -43,7 +43,7 @@ class CronLine(Kind):
     @classmethod
     def _readable(cls, value: str) -> str:
         if parse_schedule(value) is None:
-            raise ValueError(f"not a cron schedule: {value!r}")
+            raise ValueError(f"not a cron schedule: “{value}”")
         return value
 
     def judge(self, evidence: Evidence) -> str:
@@ -57,11 +57,11 @@ class CronLine(Kind):
                 continue
             fitting.append((schedule, command))
         if len(fitting) != 1:
-            asked = self.command.model_dump_json(exclude_defaults=True)
-            raise Unmet(f"{self.path}: {len(fitting)} lines, not one, run {asked}")
+            found = "no line runs" if not fitting else f"{len(fitting)} lines run"
+            raise Unmet(f"{self.path}: {found} a command with {self.command.wanted()}")
         schedule, command = fitting[0]
         if parse_schedule(schedule) != wanted:
-            raise Unmet(f"{self.path}: fires at {schedule!r}, not {self.schedule!r}")
+            raise Unmet(f"{self.path}: fires at “{schedule}”, not “{self.schedule}”")
         return f"{self.path}: {schedule} {excerpt(command)}"
 
 

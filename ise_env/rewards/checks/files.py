@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from ise_env.rewards.checks.kind import Kind, TextMatch
-from ise_env.rewards.evidence import Evidence, Unmet
+from ise_env.rewards.evidence import Evidence, Unmet, listed
 
 
 class Exists(Kind):
@@ -29,7 +29,7 @@ class Exists(Kind):
         if stat.size < self.min_bytes:
             raise Unmet(f"{self.path}: {stat.size} bytes")
         if self.executable is not None and bool(stat.mode & 0o100) != self.executable:
-            raise Unmet(f"{self.path}: mode {stat.mode:o}")
+            raise Unmet(f"{self.path}: mode {stat.mode:o}, {'not ' * self.executable}executable")
         return f"{self.path}: {stat.kind}, {stat.size} bytes, mode {stat.mode:o}"
 
 
@@ -89,7 +89,7 @@ class Unchanged(Kind):
         for path, wanted in self.sha256.items():
             if hashlib.sha256(evidence.read(path)).hexdigest() != wanted:
                 raise Unmet(f"{path}: changed")
-        return f"{len(self.sha256)} files unchanged"
+        return f"as they were given: {listed(self.sha256, most=3)}"
 
 
 class Tree(Kind):
@@ -110,7 +110,7 @@ class Tree(Kind):
         wanted = set(self.names)
         if found != wanted:
             missing, extra = sorted(wanted - found), sorted(found - wanted)
-            raise Unmet(f"{self.path}: missing {missing[:5]}, unexpected {extra[:5]}")
+            raise Unmet(f"{self.path}: missing {listed(missing)}; unexpected {listed(extra)}")
         return f"{self.path}: the {len(found)} expected files"
 
 

@@ -132,24 +132,25 @@ class GitLog(GitCheck):
 
     def judge(self, evidence: Evidence) -> str:
         """List the commits, newest first."""
+        span = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{32}\b", r"\1", self.range)
         script = "git log --max-count=500 --format='%H %P%x1f%B%x1e' \"$1\" --"
         code, out = self.ask(evidence, script, self.range)
         if code != 0:
-            raise Unmet(f"{self.range}: no such range")
+            raise Unmet(f"{span}: no such range")
         records = [record.strip("\n") for record in out.split("\x1e") if record.strip()]
         merges = sum(len(r.split("\x1f")[0].split()) > 2 for r in records)
         if self.commits is not None and len(records) != self.commits:
-            raise Unmet(f"{self.range}: {len(records)} commits, not {self.commits}")
+            raise Unmet(f"{span}: {len(records)} commits, not {self.commits}")
         if self.merges is not None and merges != self.merges:
-            raise Unmet(f"{self.range}: {merges} merges, not {self.merges}")
+            raise Unmet(f"{span}: {merges} merges, not {self.merges}")
         if self.message is None:
-            return f"{self.range}: {len(records)} commits, {merges} merges"
+            return f"{span}: {len(records)} commits, {merges} merges"
         for record in records:
             try:
-                return self.message.demand(record.partition("\x1f")[2], self.range)
+                return self.message.demand(record.partition("\x1f")[2], span)
             except Unmet:
                 continue
-        raise Unmet(f"{self.range}: none of {len(records)} commit messages fits")
+        raise Unmet(f"{span}: none of {len(records)} commit messages has {self.message.wanted()}")
 
 
 class GitFile(GitCheck):

@@ -24,7 +24,9 @@ class JsonEquals(Kind):
     def judge(self, evidence: Evidence) -> str:
         """Walk to the value and compare."""
         value = parse_json(evidence.text(self.path), self.path)
-        where = self.path + "".join(f"[{step!r}]" for step in self.at)
+        where = self.path + "".join(
+            f"[{step}]" if isinstance(step, int) else f" › {step}" for step in self.at
+        )
         for step in self.at:
             try:
                 value = value[step]

@@ -44,6 +44,13 @@ class TextMatch(BaseModel):
     matches: tuple[str, ...] = ()
     ignore_case: bool = Field(default=False, description="For contains, lacks and matches.")
 
+    def wanted(self) -> str:
+        """The conditions, for a person."""
+        parts = [f"“{part}”" for part in (self.equals, *self.contains) if part is not None]
+        parts += [f"something like {pattern}" for pattern in self.matches]
+        parts += [f"no “{part}”" for part in self.lacks]
+        return " and ".join(parts) or "anything"
+
     def demand(self, text: str, where: str) -> str:
         """Return evidence when the text meets every condition, raise `Unmet` otherwise."""
         import re
@@ -57,14 +64,16 @@ class TextMatch(BaseModel):
 
         for part in self.contains:
             if fold(part) not in folded:
-                raise Unmet(f"{where}: {part!r} is not in it: {excerpt(text)}")
+                raise Unmet(f"{where}: “{part}” is not in it: {excerpt(text)}")
         for part in self.lacks:
             if fold(part) in folded:
-                raise Unmet(f"{where}: still contains {part!r}")
+                raise Unmet(f"{where}: still contains “{part}”")
         flags = re.MULTILINE | (re.IGNORECASE if self.ignore_case else 0)
         for pattern in self.matches:
             if not re.search(pattern, text, flags):
-                raise Unmet(f"{where}: nothing matches {pattern!r}: {excerpt(text)}")
+                raise Unmet(
+                    f"{where}: nothing matches the pattern {pattern} in it: {excerpt(text)}"
+                )
         return f"{where}: {excerpt(text, 80)}"
 
 
@@ -73,5 +82,5 @@ def _difference(found: str, wanted: str) -> str:
     left, right = found.split("\n"), wanted.split("\n")
     for number, (a, b) in enumerate(zip(left, right, strict=False), 1):
         if a != b:
-            return f"line {number} is {excerpt(a, 120)!r}, not {excerpt(b, 120)!r}"
+            return f"line {number} is “{excerpt(a, 120)}”, not “{excerpt(b, 120)}”"
     return f"{len(left) - 1} lines, not {len(right) - 1}"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from ise_env.rewards.checks.kind import Kind, TextMatch
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
@@ -18,9 +19,24 @@ DUMP = 40
 
 MESSAGE_LENGTH = 20_000
 
+_CLAUSE = re.compile(r"(?<=[.;:!?])\s+|\n|,\s+|\s+and\s+", re.IGNORECASE)
+_QUOTATION = re.compile(r"```.*?```|`[^`\n]{12,}`", re.DOTALL)
+_LIST = 2
+"""A message with more different texts of a kind than this lists them, it does not name one."""
+_WORDS = {
+    word: str(value)
+    for value, word in enumerate(
+        "zero one two three four five six seven eight nine ten eleven twelve".split()
+    )
+}
+
 
 class Said(Kind):
-    """One of the agent's messages names a number, or contains a text.
+    """The agent told the user a number or a text, and did not take it back.
+
+    With a sub-goal, only messages in answer to turns about it count. Where `unit` or `like` say
+    what such a statement looks like, the last message that makes one decides; otherwise any
+    message that names what is wanted will do.
 
     Numbers are read with their thousands separators; their sign counts only when `signed`.
     """
@@ -29,7 +45,11 @@ class Said(Kind):
     number: float | None = None
     tolerance: float = 0.005
     signed: bool = False
+    unit: tuple[str, ...] = Field(
+        default=(), description="Beginnings of words that stand by the number: `tr` for tries."
+    )
     text: TextMatch | None = None
+    like: str = Field(default="", description="Pattern of texts of the same kind, such as ids.")
 
     @model_validator(mode="after")
     def _one_of_them(self) -> Said:
@@ -38,24 +58,66 @@ class Said(Kind):
         return self
 
     def judge(self, evidence: Evidence) -> str:
-        """Go through the messages, latest first."""
-        for message in reversed(evidence.agent_texts):
-            shown = message[:MESSAGE_LENGTH]
-            if self.number is not None and self._names_it(shown):
-                return f"said: {excerpt(shown)}"
-            if self.text is not None:
-                try:
-                    return self.text.demand(shown, "said")
-                except Unmet:
-                    continue
-        wanted = self.number if self.number is not None else self.text
-        raise Unmet(f"none of {len(evidence.agent_texts)} messages says {wanted}")
+        """Go through the messages that count, latest first."""
+        texts = [text[:MESSAGE_LENGTH] for text in evidence.texts_about(self.subgoal) if text]
+        for message in reversed(texts):
+            stated = self._stated(message)
+            if stated and self._among(stated, message):
+                return f"the agent said: “{excerpt(self._where(message))}”"
+            if stated:
+                said = excerpt(self._where(message))
+                raise Unmet(f"the agent said: “{said}”, which is not {self._wanted()}")
+        if not any(map(self._stated, texts)):
+            for message in reversed(texts):
+                if self._among([message], message):
+                    return f"the agent said: “{excerpt(message)}”"
+        about = f" about {self.subgoal}" if self.subgoal and evidence.said_of is not None else ""
+        last = f"; it last said: “{excerpt(texts[-1])}”" if texts else ""
+        raise Unmet(f"the agent never said {self._wanted()}{about}{last}")
 
-    def _names_it(self, message: str) -> bool:
-        found = {text.replace(",", "").replace("−", "-") for text in _NUMBER.findall(message)}
-        if self.number is None or len(found) > DUMP:
-            return False
-        values = [float(text) for text in found]
+    def _stated(self, message: str) -> Sequence[str]:
+        """The parts of a message that make a statement of this kind."""
+        if self.number is not None:
+            return [c for c in _clauses(message) if self._has_unit(c) and _numbers(c)]
+        named = set(re.findall(self.like, message)) if self.like else set()
+        return [message] if 0 < len(named) <= _LIST else []
+
+    def _has_unit(self, clause: str) -> bool:
+        return any(re.search(rf"\b{word}", clause, re.IGNORECASE) for word in self.unit)
+
+    def _among(self, parts: Sequence[str], message: str) -> bool:
+        """Whether one of the parts names what is wanted."""
+        if self.text is not None:
+            try:
+                self.text.demand(message, "said")
+            except Unmet:
+                return False
+            return True
+        found = {value for part in parts for value in _numbers(part)}
+        return len(found) <= DUMP and any(map(self._is_it, found))
+
+    def _is_it(self, value: float) -> bool:
+        wanted = self.number or 0.0
         if not self.signed:
-            return any(abs(abs(v) - abs(self.number)) <= self.tolerance for v in values)
-        return any(abs(v - self.number) <= self.tolerance for v in values)
+            value, wanted = abs(value), abs(wanted)
+        return abs(value - wanted) <= self.tolerance
+
+    def _where(self, message: str) -> str:
+        """The part of a message that makes the statement, with what stands around it."""
+        lines = [line for line in message.splitlines() if self._stated(line)]
+        return lines[0] if self.number is not None and lines else message
+
+    def _wanted(self) -> str:
+        return f"{self.number:g}" if self.text is None else self.text.wanted()
+
+
+def _clauses(message: str) -> Iterator[str]:
+    """The clauses of a message; what it quotes from elsewhere is not its own statement."""
+    return (clause for clause in _CLAUSE.split(_QUOTATION.sub(" ", message)) if clause)
+
+
+def _numbers(text: str) -> set[float]:
+    """The numbers that stand alone in a text, small ones also as words."""
+    found = {match.replace(",", "").replace("−", "-") for match in _NUMBER.findall(text)}
+    found |= {_WORDS[word] for word in re.findall(r"[a-z]+", text.lower()) if word in _WORDS}
+    return {float(value) for value in found}

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from ise_env.rewards.checks.kind import Kind
-from ise_env.rewards.evidence import Evidence, Unmet, excerpt
+from ise_env.rewards.evidence import Evidence, Unmet, excerpt, listed
 
 Row = dict[str, str]
 
@@ -45,7 +45,7 @@ class CsvRows(Kind):
             if not all(same_cell(a, b, self.tolerance) for a, b in zip(left, right, strict=True)):
                 raise Unmet(
                     f"{self.path}: row {number}{'' if self.ordered else ' (sorted)'} is "
-                    f"{excerpt(str(left))}, not {excerpt(str(right))}"
+                    f"“{excerpt(','.join(left))}”, not “{excerpt(','.join(right))}”"
                 )
         return f"{self.path}: the {len(found)} expected rows"
 
@@ -71,11 +71,11 @@ class CsvCell(Kind):
             if all(same_cell(row[name], value, 0) for name, value in self.where.items())
         ]
         if len(rows) != 1:
-            raise Unmet(f"{self.path}: {len(rows)} rows with {self.where}")
+            raise Unmet(f"{self.path}: {len(rows)} rows with {_where(self.where)}")
         found = rows[0][self.column]
         if not same_cell(found, self.equals, self.tolerance):
-            raise Unmet(f"{self.path}: {self.column} is {excerpt(found)!r}, not {self.equals!r}")
-        return f"{self.path}: {self.column} is {excerpt(found)!r}"
+            raise Unmet(f"{self.path}: {self.column} is “{excerpt(found)}”, not “{self.equals}”")
+        return f"{self.path}: {self.column} is “{excerpt(found)}”"
 
 
 def read_csv(
@@ -92,14 +92,22 @@ def read_csv(
     header = [name.strip().casefold() for name in lines[0]]
     missing = [name for name in columns if name.casefold() not in header]
     if missing or len(set(header)) != len(header):
-        raise Unmet(f"{path}: columns are {excerpt(str(lines[0]))}; missing {missing}")
+        raise Unmet(
+            f"{path}: columns are {excerpt(listed(lines[0], 20))}; missing {listed(missing)}"
+        )
     if not extra_columns and len(header) != len(columns):
-        raise Unmet(f"{path}: columns are {excerpt(str(lines[0]))}, not {list(columns)}")
+        raise Unmet(
+            f"{path}: columns are {excerpt(listed(lines[0], 20))}, not {listed(columns, 20)}"
+        )
     for number, line in enumerate(lines[1:], 2):
         if len(line) != len(header):
             raise Unmet(f"{path}: line {number} has {len(line)} cells, not {len(header)}")
     places = {name: header.index(name.casefold()) for name in columns}
     return [{name: line[at].strip() for name, at in places.items()} for line in lines[1:]]
+
+
+def _where(cells: dict[str, str]) -> str:
+    return " and ".join(f"{name} = {value}" for name, value in cells.items())
 
 
 def number(text: str) -> float | None:

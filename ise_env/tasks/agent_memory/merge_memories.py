@@ -203,7 +203,12 @@ class MergeMemories(Kit[Params]):
                 path=f"{p.folder}/conflicts.txt",
                 text=TextMatch(equals="\n".join(w.conflicts)),
             ),
-            Said(id="told", subgoal="conflicts", number=len(w.conflicts)),
+            Said(
+                id="told",
+                subgoal="conflicts",
+                unit=("topic", "disagree", "contradict", "conflict"),
+                number=len(w.conflicts),
+            ),
             untouched(w.contents, failure="a memory file or the rules were changed"),
         )
 

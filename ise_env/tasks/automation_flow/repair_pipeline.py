@@ -227,7 +227,7 @@ class RepairPipeline(Kit[Params]):
         return (
             ran("report", "repair", "out/report.txt", w.report),
             ran("lines", "extend", "out/lines.txt", f"{w.lines}\n"),
-            Said(id="told", subgoal="extend", number=w.lines),
+            Said(id="told", subgoal="extend", unit=("report",), number=w.lines),
             untouched({**kept, f"{p.folder}/run.sh": RUN}, failure="a script or raw data changed"),
         )
 

@@ -187,7 +187,7 @@ class ResumeBatch(Kit[Params]):
                 path=f"{f}/batch.log",
                 text=TextMatch(matches=(rf"^total: *{money(w.total)}\s*\Z",)),
             ),
-            Said(id="told", subgoal="sum", number=w.total / 100),
+            Said(id="told", subgoal="sum", unit=("sum", "add up", "total"), number=w.total / 100),
             untouched(
                 {**inbox, f"{f}/run-batch.sh": SCRIPT.replace("{field}", p.field)},
                 failure="the job or its inbox was changed",

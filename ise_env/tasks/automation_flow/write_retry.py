@@ -209,7 +209,7 @@ class WriteRetry(Kit[Params]):
             ),
             Text(id="rates", subgoal="use", path=f"{f}/rates.csv", text=TextMatch(equals=w.rates)),
             Text(id="log", subgoal="use", path=f"{f}/retry.log", text=TextMatch(equals=logged)),
-            Said(id="told", subgoal="use", number=took),
+            Said(id="told", subgoal="use", unit=("tr(y|ies)", "attempts?"), number=took),
             untouched(
                 {f"{f}/fetch-rates.sh": w.fetch, f"{f}/SPEC.md": w.contents[f"{f}/SPEC.md"]},
                 failure="the command or the specification was changed",

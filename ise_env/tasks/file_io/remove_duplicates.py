@@ -134,7 +134,7 @@ class RemoveDuplicates(Kit[Params]):
                 path=f"{p.folder}/removed.txt",
                 text=TextMatch(matches=lines, lacks=tuple(w.kept)),
             ),
-            Said(id="told", subgoal="clean", number=w.freed),
+            Said(id="told", subgoal="clean", unit=("bytes?", "freed"), number=w.freed),
             untouched(w.kept, id="kept", failure="a file that is no copy was deleted or changed"),
         )
 

@@ -159,7 +159,7 @@ class RenamePhotos(Kit[Params]):
                 failure="a photo is lost or has another photo's name",
             ),
             Tree(id="names", subgoal="rename", path=f"{f}/photos", names=tuple(w.after)),
-            Said(id="told", subgoal="rename", number=w.renamed),
+            Said(id="told", subgoal="rename", unit=("new names?", "renamed"), number=w.renamed),
             Text(
                 id="missing",
                 subgoal="missing",

@@ -198,7 +198,7 @@ class SplitByRegion(Kit[Params]):
                 path=f"{f}/parts",
                 names=tuple(f"{zone}.csv" for zone in w.parts),
             ),
-            Said(id="told", subgoal="split", number=len(w.parts["rejected"])),
+            Said(id="told", subgoal="split", unit=("reject",), number=len(w.parts["rejected"])),
             CsvRows(
                 id="totals",
                 subgoal="totals",

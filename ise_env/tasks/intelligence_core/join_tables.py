@@ -183,7 +183,12 @@ class JoinTables(Kit[Params]):
                 rows=tuple(w.open),
                 failure="the balances are not what the three files say",
             ),
-            Said(id="told", subgoal="open", number=w.total),
+            Said(
+                id="told",
+                subgoal="open",
+                unit=("open", "altogether", "sum", "total"),
+                number=w.total,
+            ),
             untouched(w.contents, failure="one of the tables was changed"),
         )
 

@@ -197,7 +197,7 @@ class MonthlyPivot(Kit[Params]):
                 rows=tuple(w.outliers),
                 ordered=True,
             ),
-            Said(id="told", subgoal="outliers", number=len(w.outliers)),
+            Said(id="told", subgoal="outliers", unit=("outlier",), number=len(w.outliers)),
             CsvRows(
                 id="table",
                 subgoal="table",

@@ -163,7 +163,7 @@ class QueryDatabase(Kit[Params]):
                 rows=tuple((number,) for number in sorted(orphans)),
                 integrity=True,
             ),
-            Said(id="told", subgoal="orphans", number=worth),
+            Said(id="told", subgoal="orphans", unit=("worth", "altogether", "total"), number=worth),
             Sqlite(
                 id="rest",
                 path=base,

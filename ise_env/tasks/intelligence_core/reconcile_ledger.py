@@ -178,7 +178,13 @@ class ReconcileLedger(Kit[Params]):
                 ),
                 failure="the notes do not end with the net difference",
             ),
-            Said(id="told", subgoal="net", number=w.net, failure="the sum was not told"),
+            Said(
+                id="told",
+                subgoal="net",
+                unit=("difference", "net", "add up", "sum"),
+                number=w.net,
+                failure="the sum was not told",
+            ),
             untouched(sources),
         )
 

@@ -176,7 +176,12 @@ class RevertRegression(Kit[Params]):
         bad, tip = w.repo.commit_id(w.culprit), w.repo.tip("main")
         main = "refs/heads/main"
         return (
-            Said(id="named", subgoal="find", text=TextMatch(contains=(bad[:7], w.author))),
+            Said(
+                id="named",
+                subgoal="find",
+                like=r"\b[0-9a-f]{7}",
+                text=TextMatch(contains=(bad[:7], w.author)),
+            ),
             Command(
                 id="quotes",
                 subgoal="revert",

@@ -143,7 +143,7 @@ class AnalyseLog(Kit[Params]):
             key("errors", w.errors, "worst"),
             key("first_error", w.first, "worst"),
             key("requests", w.requests, "requests"),
-            Said(id="told", subgoal="requests", number=w.requests),
+            Said(id="told", subgoal="requests", unit=("requests?",), number=w.requests),
             untouched(w.contents, id="logs", failure="a log was changed"),
         )
 

@@ -162,7 +162,7 @@ class RotateLogs(Kit[Params]):
                 stdout=TextMatch(equals="".join(w.texts[name] for name in packed)),
                 failure="a log is lost or another one's content is in it",
             ),
-            Said(id="told", subgoal="apply", number=len(packed)),
+            Said(id="told", subgoal="apply", unit=("compress",), number=len(packed)),
             untouched(
                 kept, id="spared", failure="a log that was to be left alone is not as it was"
             ),

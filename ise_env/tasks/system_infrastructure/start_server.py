@@ -204,7 +204,7 @@ class StartServer(Kit[Params]):
                 text=TextMatch(contains=(before, f"GET /shelf/{p.shelf}\n")),
                 failure="the server was not asked for the shelf",
             ),
-            Said(id="told", subgoal="stop", number=w.pieces),
+            Said(id="told", subgoal="stop", unit=("pieces?",), number=w.pieces),
             Text(
                 id="stopped",
                 subgoal="stop",

@@ -179,7 +179,7 @@ class CleanRecords(Kit[Params]):
                 path=source,
                 text=TextMatch(contains=(w.contents[source].strip(),), matches=(note,)),
             ),
-            Said(id="told", subgoal="note", number=w.dearest),
+            Said(id="told", subgoal="note", unit=("highest",), number=w.dearest),
             untouched(raw, id="raw", failure="the scraped lines were changed"),
         )
 

@@ -199,7 +199,12 @@ class ComparePages(Kit[Params]):
                 columns=("change", "rows"),
                 rows=counts,
             ),
-            Said(id="told", subgoal="summary", number=len(w.changes)),
+            Said(
+                id="told",
+                subgoal="summary",
+                unit=("changes? in (all|total)", "in all", "altogether"),
+                number=len(w.changes),
+            ),
             untouched(w.contents, failure="a saved page was changed"),
         )
 

@@ -203,7 +203,12 @@ class CrawlCatalogue(Kit[Params]):
                 rows=tuple(top),
                 ordered=True,
             ),
-            Said(id="told", subgoal="dearest", number=float(w.dearest[1])),
+            Said(
+                id="told",
+                subgoal="dearest",
+                unit=("dearest costs", "dearest price", "highest"),
+                number=float(w.dearest[1]),
+            ),
             untouched(w.contents, failure="a saved page was changed"),
         )
 

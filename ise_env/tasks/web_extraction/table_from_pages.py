@@ -192,7 +192,9 @@ class TableFromPages(Kit[Params]):
                 equals=dict(figures),
                 tolerance=0.011,
             ),
-            Said(id="told", subgoal="summary", number=w.average, tolerance=0.011),
+            Said(
+                id="told", subgoal="summary", unit=("average",), number=w.average, tolerance=0.011
+            ),
             untouched(w.contents, id="pages", failure="a saved page was changed"),
         )
 
