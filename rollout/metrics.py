@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-_Z = 1.959963984540054
+from ise_env.users.wilson import wilson
+
 _RESAMPLES = 2_000
 
 
@@ -73,16 +74,11 @@ def pass_hat_k(n: int, c: int, k: int) -> float | None:
     return math.comb(c, k) / math.comb(n, k)
 
 
-def wilson(successes: int, n: int) -> Estimate:
-    """Share with Wilson's score interval (Wilson 1927)."""
+def share_of(successes: int, n: int) -> Estimate:
+    """Share with Wilson's score interval."""
     if n == 0:
         return Estimate(None)
-    share = successes / n
-    centre = share + _Z * _Z / (2 * n)
-    spread = _Z * math.sqrt(share * (1 - share) / n + _Z * _Z / (4 * n * n))
-    scale = 1 + _Z * _Z / n
-    low, high = (centre - spread) / scale, (centre + spread) / scale
-    return Estimate(share, max(0.0, low), min(1.0, high), n)
+    return Estimate(successes / n, *wilson(successes, n), n)
 
 
 def bootstrap_mean(values: Sequence[float], seed: int = 0) -> Estimate:
@@ -176,7 +172,7 @@ def _success(
     scores: Sequence[IntentScores], wins: int, n: int, denominators: list[float]
 ) -> Estimate:
     if all(d <= 1 for d in denominators):
-        return wilson(wins, n)
+        return share_of(wins, n)
     return bootstrap_ratio([float(sum(s.successes)) for s in scores], denominators)
 
 

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -136,7 +136,7 @@ class LiveDisplay:
 
     def update(self, snapshot: Snapshot) -> None:
         """Redraw."""
-        self._live.update(_bar(snapshot))
+        self._live.update(self._bar(snapshot))
 
     def message(self, text: str) -> None:
         """Print above the bar."""
@@ -144,21 +144,19 @@ class LiveDisplay:
 
     def stop(self, snapshot: Snapshot) -> None:
         """Draw the last state and let go of the terminal."""
-        self._live.update(_bar(snapshot), refresh=True)
+        self._live.update(self._bar(snapshot), refresh=True)
         self._live.stop()
 
-
-def _bar(snapshot: Snapshot) -> Table:
-    row = Table.grid(padding=(0, 1))
-    row.add_row(
-        ProgressBar(
-            total=max(1, snapshot.planned),
-            completed=snapshot.finished + snapshot.invalid,
-            width=28,
-        ),
-        Text(snapshot.describe()),
-    )
-    return row
+    def _bar(self, snapshot: Snapshot) -> RenderableType:
+        """A bar as wide as the words leave room for, on one line."""
+        words = Text(snapshot.describe(), no_wrap=True, overflow="ellipsis")
+        width = min(28, self._console.width - len(words) - 2)
+        if width < 6:
+            return words
+        row = Table.grid(padding=(0, 1))
+        done = snapshot.finished + snapshot.invalid
+        row.add_row(ProgressBar(max(1, snapshot.planned), done, width=width), words)
+        return row
 
 
 class NoDisplay:

@@ -67,7 +67,9 @@ def read_lines(path: Path) -> Iterator[Line]:
                     return
                 yield Line(path, number, data.rstrip(b"\n"))
         except (OSError, EOFError, seal.DamagedFrame) as error:
-            raise ConfigError(f"{path}: damaged ({error}); see `ise fsck`") from error
+            raise ConfigError(
+                f"{path}: damaged ({error}); `ise fsck RUN --repair` keeps what can be read"
+            ) from error
 
 
 def _is_json(data: bytes) -> bool:

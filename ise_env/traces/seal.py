@@ -90,7 +90,11 @@ def seal(path: Path) -> Path:
     temporary = path.with_name(f".{sealed.name}.tmp")
     try:
         with path.open("rb") as source, temporary.open("wb") as raw:
-            with module.open(raw, "wb", level=LEVEL) as target:
+            options = {
+                module.CompressionParameter.compression_level: LEVEL,
+                module.CompressionParameter.checksum_flag: 1,
+            }
+            with module.open(raw, "wb", options=options) as target:
                 shutil.copyfileobj(source, target, 1 << 20)
             raw.flush()
             os.fsync(raw.fileno())

@@ -6,8 +6,10 @@ import pytest
 
 from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.rollout.stats import collect_statistics
+from ise_env.traces.fsck import check_run
 from ise_env.traces.layout import Layout, StoreError
 from ise_env.traces.reader import read_failed_attempts, read_invalid, read_run, read_tools
+from ise_env.traces.repair import repair
 from ise_env.traces.store import RunStore
 
 
@@ -230,3 +232,15 @@ def test_a_disk_that_is_full_ends_the_run_with_one_line(rollout, tmp_path, monke
     assert len(list(read_run(tmp_path / "run"))) == 2
     monkeypatch.setattr(RunStore, "append", original)
     assert rollout(resume=True, intents=None).counts.finished == 4
+
+
+def test_a_damaged_shard_is_named_and_mended_by_resuming(rollout, tmp_path):
+    rollout("Say", seal=False)
+    shard = tmp_path / "run" / "shards" / "w0-00000.jsonl"
+    lines = shard.read_bytes().splitlines(keepends=True)
+    shard.write_bytes(lines[0] + b"{broken\n" + b"".join(lines[2:]))
+    with pytest.raises(ConfigError, match=r"w0-00000\.jsonl:2: .*ise fsck .* --repair"):
+        rollout(resume=True, intents=None)
+    repair(tmp_path / "run")
+    assert rollout(resume=True, intents=None).counts.finished == 4
+    assert check_run(tmp_path / "run").sound

@@ -14,8 +14,8 @@ from ise_env.rollout.metrics import (
     difference,
     pass_at_k,
     pass_hat_k,
+    share_of,
     summarise,
-    wilson,
 )
 
 
@@ -45,7 +45,7 @@ def test_too_few_trials_give_no_figure():
     ],
 )
 def test_wilson_agrees_with_published_tables(successes, n, low, high):
-    estimate = wilson(successes, n)
+    estimate = share_of(successes, n)
     assert estimate.value == successes / n
     assert (estimate.low, estimate.high) == (
         pytest.approx(low, abs=6e-5),
@@ -54,7 +54,7 @@ def test_wilson_agrees_with_published_tables(successes, n, low, high):
 
 
 def test_nothing_gives_nothing():
-    assert wilson(0, 0).value is None
+    assert share_of(0, 0).value is None
     assert bootstrap_ratio([], []).value is None
     assert bootstrap_ratio([1.0], [0.0]).value is None
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from ise_env.errors import ConfigError
 from ise_env.intents.model import Intent
-from ise_env.rollout.config import RolloutConfig, refuse_changes, without_endpoint
+from ise_env.rollout.config import RolloutConfig, refuse_changes, without_endpoint, without_headers
 from ise_env.rollout.plan import IntentList, Plan, check_extends, episodes_wanted
 from ise_env.traces.layout import Manifest
 
@@ -54,6 +54,13 @@ def test_an_episode_id_does_not_depend_on_hosts():
     c = RolloutConfig(agent="openai:qwen3@http://gpu2:9/v1#temperature=0.2", user="llm:m@http://b")
     assert a.episode_id("abc", 0) == b.episode_id("abc", 0) != c.episode_id("abc", 0)
     assert without_endpoint("replay:runs/a@b") == "replay:runs/a@b"
+
+
+def test_headers_are_not_written_down():
+    spec = "openai:m@http://h/v1#temperature=0.7,header.Authorization=Bearer%20s3cret,top_p=1"
+    assert without_headers(spec) == "openai:m@http://h/v1#temperature=0.7,top_p=1"
+    assert without_headers("openai:m@http://h/v1#header.X=1") == "openai:m@http://h/v1"
+    assert without_headers("oracle") == "oracle"
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
