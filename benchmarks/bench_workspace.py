@@ -129,10 +129,12 @@ def llm_sandbox() -> None:
     with tempfile.TemporaryDirectory() as folder:
         local = Path(folder, "local")
         local.write_bytes(CONTENT)
-        with SandboxSession(backend=SandboxBackend.BUBBLEWRAP, lang="python") as session:
+        options = {"lang": "python", "skip_environment_setup": True}
+        with SandboxSession(backend=SandboxBackend.BUBBLEWRAP, **options) as session:
             for n in range(FILES):
                 for _ in range(COMMANDS // FILES):
-                    session.execute_command("bash -c true")
+                    if session.execute_command("bash -c true").exit_code != 0:
+                        raise RuntimeError("a command failed")
                 session.copy_to_runtime(str(local), f"/sandbox/f{n}")
                 session.copy_from_runtime(f"/sandbox/f{n}", str(local))
 
