@@ -8,12 +8,13 @@ times; then the rule user's own wording is said. Every attempt is recorded.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ise_env.errors import ContextOverflow
+from ise_env.errors import ContextOverflow, ModelEndpointError
 from ise_env.intents.model import Intent
 from ise_env.llm.client import ModelClient
 from ise_env.llm.structured import NotStructured, Structured, structured
@@ -28,7 +29,15 @@ from ise_env.workspaces.protocol import FileChange
 VERSION = "1"
 MAX_REASKS = 3
 _LONGEST_REQUEST = 1_600
-_MAX_TOKENS = 400
+_MAX_TOKENS = 1_200
+
+
+_UNREADABLE = re.compile(
+    r"produced output that does not match|failed to parse (?:the )?output", re.I
+)
+"""llama.cpp answers 500 when its own model's output is cut off or breaks the grammar."""
+
+Detail = Annotated[str, Field(max_length=120)]
 
 
 class PhrasedTurn(BaseModel):
@@ -38,9 +47,9 @@ class PhrasedTurn(BaseModel):
 
     act: Act
     subgoal: str | None = None
-    facts_used: list[str] = Field(default_factory=list)
-    new_facts: list[str] = Field(default_factory=list)
-    observed: list[str] = Field(default_factory=list)
+    facts_used: list[Detail] = Field(default_factory=list, max_length=8)
+    new_facts: list[Detail] = Field(default_factory=list, max_length=3)
+    observed: list[Detail] = Field(default_factory=list, max_length=4)
     message: str
 
 
@@ -139,6 +148,10 @@ class LLMUser:
             return None, _record(text, ["format.json"], _usage(error.completions)), [why[:400]]
         except ContextOverflow:
             return None, _record("", ["format.context"], None), ["Too long."]
+        except ModelEndpointError as error:
+            if not _UNREADABLE.search(str(error)):
+                raise
+            return None, _record("", ["format.json"], None), ["Not the JSON object asked for."]
         turn = _turn(answer, plan)
         found = judge(turn, scene)
         record = _record(turn.message, [v.rule for v in found], _usage(answer.completions))

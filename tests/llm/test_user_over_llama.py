@@ -20,7 +20,7 @@ from ise_env.users import make_user
 from ise_env.users.protocol import Digest, UserTurn
 from ise_env.workspaces.protocol import FileChange
 
-pytestmark = pytest.mark.llm
+pytestmark = [pytest.mark.llm, pytest.mark.full]
 
 STEPS = [
     SubGoal(
@@ -60,7 +60,7 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def test_a_random_model_never_breaks_a_dialogue(llama: str) -> None:
     intent = Intent(id="i", utterance=" ".join(f"Please {goal.request}." for goal in STEPS))
-    spec = f"llm:tiny@{llama}#temperature=1,seed=3"
+    spec = f"llm:tiny@{llama}#temperature=1,seed=3,attempts=2"
     user = make_user(spec, intent=intent, subgoals=STEPS, rng=np.random.default_rng(0))
     turns: list[UserTurn] = [user.open()]
     while not turns[-1].ends:

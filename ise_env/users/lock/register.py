@@ -6,8 +6,10 @@ Length, language, markup and tone, against the persona and their own earlier tur
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator
 
+from ise_env.users.digest import mentioned
 from ise_env.users.lock.language import language_of
 from ise_env.users.lock.scene import Scene, Violation, without, words
 from ise_env.users.protocol import UserTurn
@@ -23,6 +25,12 @@ _LETTER = re.compile(
     r"\b(?:(?:best|kind|warm|many) regards|sincerely|yours (?:truly|faithfully)|cheers)\s*,\s*\n"
     r"|^\s*dear (?:assistant|sir|madam|all|team)\b|\[(?:your )?name\]|^subject\s*:",
     re.I | re.M,
+)
+_BROKEN = frozenset({"Cc", "Cn", "Co", "Cs"})
+_WORDLIKE = re.compile(
+    r"^\W*(?:[^\W\d_]{0,4}|(?=[^\W\d_]*[aeiouyà-ü])[^\W\d_]+)(?:['’-][^\W\d_]+)*\W*$"
+    r"|^\W*\d+(?:[.,:]\d+)*\W*$",
+    re.I,
 )
 _SLANG = re.compile(
     r"\b(?:gonna|wanna|gotta|lemme|lol|lmao|omg|dude|bro|nah|yep|yeah|ain't|y'all|kinda|sorta|btw"
@@ -53,12 +61,30 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     expected = language_of(" ".join(scene.earlier[-3:])) or style.language
     if found and found != expected:
         yield Violation("register.language", "Go on in the language of the conversation.")
+    if _illegible(text):
+        yield Violation("register.legible", "Write words that a person would type.")
     if _markup(text, lists=style.lists, emoji=style.emoji):
         yield Violation(
             "register.markup", "Plain text as typed in a chat: no headings, lists, bold or tables."
         )
     if _off_tone(text, scene):
         yield Violation("register.tone", "Keep the tone of your earlier messages.")
+
+
+def _illegible(text: str) -> bool:
+    """Noise rather than language: broken characters, scripts mixed at random, no words."""
+    if any((unicodedata.category(c) in _BROKEN and c not in "\n\t\u200d") or c == "�" for c in text):
+        return True
+    scripts = {
+        unicodedata.name(c, "?").split(" ")[0] for c in text if c.isalpha() and c not in "ªº"
+    }
+    if len(scripts - {"CJK", "HIRAGANA", "KATAKANA", "MODIFIER"}) > 2:
+        return True
+    if scripts - {"LATIN"}:
+        return False
+    tokens = [t for t in text.replace("…", " ").split() if any(c.isalnum() for c in t)]
+    tokens = [t for t in tokens if not mentioned(t)]
+    return sum(_WORDLIKE.search(token) is not None for token in tokens) * 2 < len(tokens)
 
 
 def _markup(text: str, *, lists: bool, emoji: bool) -> bool:
