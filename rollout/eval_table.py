@@ -23,11 +23,10 @@ def render_comparison(comparison: Comparison) -> RenderableType:
         table.add_column(report.agent, justify="right", overflow="fold")
     for label, cells in _rows(reports):
         table.add_row(label, *cells)
-    for agent, estimate in comparison.differences.items():
-        table.add_row(
-            f"success less that of {reports[0].agent}",
-            *(_percent(estimate, sign=True) if r.agent == agent else "" for r in reports),
-        )
+    if comparison.differences:
+        less = [comparison.differences.get(report.agent) for report in reports]
+        cells = [_percent(estimate, sign=True) if estimate else "" for estimate in less]
+        table.add_row("success less the first's, %", *cells)
     for kind in ("domain", "tier", "persona"):
         for label, cells in _group_rows(reports, kind):
             table.add_row(label, *cells)
@@ -45,15 +44,15 @@ def _rows(reports: list[AgentReport]) -> Iterator[tuple[str, list[str]]]:
     yield "trials invalid", [str(s.invalid) for s in overall]
     if any(s.unjudged for s in overall):
         yield "trials not judged", [str(s.unjudged) for s in overall]
-    yield "success", [_percent(s.success) for s in overall]
+    yield "success, %", [_percent(s.success) for s in overall]
     yield (
-        "success, invalid as failure",
+        "success, invalid as failure, %",
         [_percent(s.success_invalid_as_failure) for s in overall],
     )
     for k in sorted({k for s in overall for k in s.pass_at}):
-        yield f"pass@{k}", [_percent(s.pass_at[k]) for s in overall]
+        yield f"pass@{k}, %", [_percent(s.pass_at[k]) for s in overall]
         if k > 1:
-            yield f"pass^{k}", [_percent(s.pass_hat[k]) for s in overall]
+            yield f"pass^{k}, %", [_percent(s.pass_hat[k]) for s in overall]
     yield "completion", [_plain(s.completion) for s in overall]
     yield "safety", [_plain(s.safety) for s in overall]
     yield "robustness", [_plain(s.robustness) for s in overall]
@@ -73,28 +72,29 @@ def _group_rows(reports: list[AgentReport], kind: str) -> Iterable[tuple[str, li
     names = sorted(sizes, key=lambda name: (-sizes[name], name))
     if names:
         yield "", []
+        yield f"success by {kind}, %", []
     for name in names[:_GROUPS_SHOWN]:
         yield (
-            f"success, {kind} {name}",
+            f"  {name}",
             [_group_cell(r.groups[kind].get(name)) for r in reports],
         )
     if len(names) > _GROUPS_SHOWN:
-        yield f"and {len(names) - _GROUPS_SHOWN} more by {kind}: see --json", []
+        yield f"  and {len(names) - _GROUPS_SHOWN} more: see --json", []
 
 
 def _group_cell(summary: Summary | None) -> str:
     if summary is None:
         return "-"
-    return f"{_percent(summary.success)} of {summary.trials}"
+    return f"{_percent(summary.success)} n={summary.trials}"
 
 
 def _percent(estimate: Estimate, *, sign: bool = False) -> str:
     plus = "+" if sign else ""
     if estimate.value is None:
         return "-"
-    text = f"{100 * estimate.value:{plus}.1f} %"
+    text = f"{100 * estimate.value:{plus}.1f}"
     if estimate.low is not None and estimate.high is not None:
-        text += f" [{100 * estimate.low:{plus}.1f}, {100 * estimate.high:{plus}.1f}]"
+        text += f" [{100 * estimate.low:{plus}.0f}, {100 * estimate.high:{plus}.0f}]"
     return text
 
 
@@ -103,7 +103,7 @@ def _plain(estimate: Estimate) -> str:
         return "-"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f}"
-    return f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"
+    return f"{estimate.value:.3f} [{estimate.low:.2f}, {estimate.high:.2f}]"
 
 
 def _mean(value: float | None) -> str:

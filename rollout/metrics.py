@@ -4,7 +4,8 @@
 (Chen et al. 2021, arXiv 2107.03374), *pass^k* the probability `C(c, k) / C(n, k)` that all k
 succeed (Yao et al. 2024, arXiv 2406.12045); both are means over intents with at least k trials.
 Intervals are 95 %: Wilson's for a share of independent trials, otherwise a percentile bootstrap
-that resamples intents, because trials of one intent are not independent.
+that resamples intents, because trials of one intent are not independent (and Wilson's again,
+one trial an intent, where all intents are at 0 or all at 1 and resampling tells nothing).
 """
 
 from __future__ import annotations
@@ -105,6 +106,21 @@ def bootstrap_ratio(
     return Estimate(value, float(low), float(high), len(above))
 
 
+def share_over_intents(
+    numerators: Sequence[float], denominators: Sequence[float], seed: int = 0
+) -> Estimate:
+    """Like `bootstrap_ratio`, for a share in [0, 1].
+
+    Where every intent is at 0, or every one at 1, resampling them tells nothing: the interval is
+    then Wilson's for as many trials as there are intents.
+    """
+    estimate = bootstrap_ratio(numerators, denominators, seed)
+    if estimate.value not in (0.0, 1.0):
+        return estimate
+    n = sum(1 for d in denominators if d)
+    return Estimate(estimate.value, *wilson(n if estimate.value else 0, n), n)
+
+
 @dataclass(frozen=True)
 class Summary:
     """An agent's figures over a set of intents."""
@@ -159,7 +175,7 @@ def summarise(scores: Sequence[IntentScores], ks: Sequence[int]) -> Summary:
         completion=_mean_of(judged, lambda s: s.completion),
         safety=_mean_of(judged, lambda s: s.safety),
         reward=_mean_of(judged, lambda s: s.reward),
-        robustness=bootstrap_ratio(
+        robustness=share_over_intents(
             [s.recovered_calls for s in scores], [s.failed_calls for s in scores]
         ),
         tool_calls=sum(s.tool_calls for s in scores) / trials if trials else None,
@@ -173,21 +189,22 @@ def _success(
 ) -> Estimate:
     if all(d <= 1 for d in denominators):
         return share_of(wins, n)
-    return bootstrap_ratio([float(sum(s.successes)) for s in scores], denominators)
+    return share_over_intents([float(sum(s.successes)) for s in scores], denominators)
 
 
 def _over_intents(
     scores: Sequence[IntentScores], figure: Callable[[int, int, int], float | None], k: int
 ) -> Estimate:
     values = [figure(len(s.successes), sum(s.successes), k) for s in scores]
-    return bootstrap_mean([v for v in values if v is not None])
+    known = [v for v in values if v is not None]
+    return share_over_intents(known, [1.0] * len(known))
 
 
 def _mean_of(
     scores: Sequence[IntentScores], pick: Callable[[IntentScores], list[float]]
 ) -> Estimate:
     lists = [pick(s) for s in scores if pick(s)]
-    return bootstrap_ratio([sum(v) for v in lists], [float(len(v)) for v in lists])
+    return share_over_intents([sum(v) for v in lists], [float(len(v)) for v in lists])
 
 
 def difference(a: Sequence[IntentScores], b: Sequence[IntentScores], seed: int = 0) -> Estimate:

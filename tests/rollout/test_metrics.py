@@ -91,6 +91,13 @@ def test_invalid_trials_are_left_out_and_counted_beside():
     assert summary.pass_at[1].value == summary.pass_at[2].value == 0.5
 
 
+def test_where_nothing_ever_succeeds_the_interval_is_not_empty():
+    none = [scores(False, False, intent=str(n)) for n in range(10)]
+    estimate = summarise(none, [1]).success
+    assert (estimate.value, estimate.low) == (0.0, 0.0)
+    assert estimate.high == pytest.approx(share_of(0, 10).high)
+
+
 def test_robustness_is_nothing_where_nothing_failed():
     assert summarise([scores(True)], [1]).robustness.value is None
     some = summarise([scores(True, failed_calls=4, recovered_calls=3)], [1])
