@@ -76,6 +76,9 @@ class SubGoal:
     """What the agent might ask about it; empty if nothing is open."""
     answer: str = ""
     """The user's answer to that question; true of the workspace."""
+    at_first: str = ""
+    """What this person asks for before they change their mind, an imperative clause; `request`
+    is what counts and what the checks follow. Empty for people who know what they want."""
 
 
 @dataclass(frozen=True)

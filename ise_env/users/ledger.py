@@ -7,13 +7,13 @@ for the trace (`with_truth`); nothing in a user reads it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from ise_env.rewards.spec import CheckVerdict
 from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users.agent_move import AgentMove
-from ise_env.users.protocol import UserTurn
+from ise_env.users.protocol import Act, UserTurn
 
 Believed = Literal["pending", "asked", "attempted", "done", "failed", "waived"]
 FactSource = Literal["intent", "agent", "workspace", "persona"]
@@ -37,6 +37,8 @@ class GoalState:
     """Questions that the user asked about the result."""
     answered: bool = False
     """Whether the kit's own answer has been given."""
+    changed_mind: bool = False
+    """Whether what was asked at first has been taken back."""
 
 
 @dataclass
@@ -140,6 +142,14 @@ class Ledger:
 def answer_of(goal: SubGoal) -> Fact:
     """What the user knows in answer to a sub-goal's question, as a fact."""
     return Fact(f"{goal.id}.answer", goal.answer)
+
+
+def asked_as(goal: SubGoal, act: Act) -> SubGoal:
+    """The sub-goal as a turn of that act puts it: at first it may be something else."""
+    if act != "request" or not goal.at_first:
+        return goal
+    told = tuple(fact for fact in goal.facts if fact.value in goal.at_first)
+    return replace(goal, request=goal.at_first, facts=told)
 
 
 def with_truth(dumped: Mapping[str, Any], checks: Iterable[CheckVerdict]) -> dict[str, Any]:

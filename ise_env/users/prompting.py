@@ -15,7 +15,7 @@ from importlib import resources
 
 from ise_env.intents.model import Intent, Persona
 from ise_env.users.digest import render, shorten
-from ise_env.users.ledger import Ledger
+from ise_env.users.ledger import Ledger, asked_as
 from ise_env.users.phrasing import Voice
 from ise_env.users.protocol import Digest, UserTurn
 
@@ -114,7 +114,8 @@ def _transcript(ledger: Ledger) -> str:
 
 def _instruction(plan: UserTurn, case: str, ledger: Ledger, context: Sequence[str]) -> str:
     acts = tomllib.loads(texts()["acts.v1.toml"])
-    goal = ledger.goals[plan.subgoal or next(iter(ledger.goals))].goal
+    whole = ledger.goals[plan.subgoal or next(iter(ledger.goals))].goal
+    goal = asked_as(whole, plan.act)
     path = next((p for p in goal.artifacts if p in ledger.seen), "")
     values = ", ".join(f"`{fact.value}`" for fact in goal.facts[:12]) or "none"
     own = " ".join(context)[:400]

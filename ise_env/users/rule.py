@@ -18,7 +18,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.users import temperament
 from ise_env.users.agent_move import AgentMove, classify
 from ise_env.users.digest import GONE
-from ise_env.users.ledger import GoalState, Ledger, answer_of
+from ise_env.users.ledger import GoalState, Ledger, answer_of, asked_as
 from ise_env.users.phrasing import Phrasebook, capital, introduction, voice_for
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
 from ise_env.users.split import split, verbs
@@ -74,7 +74,7 @@ class RuleUser:
     def open(self) -> UserTurn:
         """Say the first words: the first step, with more or less of a preamble."""
         state = next(iter(self.book.goals.values()))
-        slots = {**introduction(self._persona), **self._about(state.goal)}
+        slots = {**introduction(self._persona), **self._about(asked_as(state.goal, "request"))}
         kind: str = self._habits.opening
         goals = list(self.book.goals.values())
         if kind == "goal" and len(goals) > 1 and not self.context:
@@ -139,6 +139,8 @@ class RuleUser:
 
     def _respond(self, state: GoalState, move: AgentMove, digest: Digest) -> UserTurn:
         """React to the agent first; go on with the own list only when nothing is open."""
+        if state.goal.at_first and not state.changed_mind:
+            return self._change_mind(state)
         if move.kind in ("asked", "asked_to_confirm") and state.answers <= _MAX_ANSWERS:
             return self._answer(state, move)
         wrong = self._contradiction(state, digest)
@@ -174,6 +176,12 @@ class RuleUser:
         if state.answers > _MAX_ANSWERS:
             self._patience -= 1
         return self._about_goal("answer", state, "answer.free")
+
+    def _change_mind(self, state: GoalState) -> UserTurn:
+        """Take back what was asked at first; the kit declared what is wanted instead."""
+        state.changed_mind = True
+        used, new = self.book.reveal(state.goal.facts)
+        return self._about_goal("change_mind", state, "change_mind.goal", used=used, new=new)
 
     def _complain(self, state: GoalState, claim: str) -> UserTurn:
         """The claim does not match what is there: say so, insist once, then let it be."""
@@ -303,13 +311,13 @@ class RuleUser:
     def _request(self, state: GoalState, message: str) -> UserTurn:
         state.believed = "asked"
         state.asked_at = len(self.book.turns) + 1
-        used, new = self.book.reveal(state.goal.facts)
+        used, new = self.book.reveal(asked_as(state.goal, "request").facts)
         return self._say("request", state, message, used=used, new=new)
 
     def _next_request(self, state: GoalState, remark: str) -> UserTurn:
         last = sum(s.believed == "pending" for s in self.book.goals.values()) == 1
         key = "ask.last" if last else "ask.next"
-        words = self._phrases.say(key, **self._about(state.goal))
+        words = self._phrases.say(key, **self._about(asked_as(state.goal, "request")))
         return self._request(state, f"{remark} {words}".strip())
 
     def _verify(self, last: GoalState) -> UserTurn:

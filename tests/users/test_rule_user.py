@@ -226,6 +226,24 @@ def test_permission_that_the_user_would_refuse_is_refused() -> None:
     assert "No, the tests are right" in turn.message
 
 
+def test_a_declared_change_of_mind_replaces_the_first_request() -> None:
+    first = goals(2)[0]
+    fickle = SubGoal(
+        first.id, first.request, first.label, first.facts, first.artifacts,
+        at_first="add up column 1 of data/in1.csv and tell me the sum",
+    )  # fmt: skip
+    someone = make_user(
+        "rule", intent=intent(), subgoals=[fickle, goals(2)[1]], rng=np.random.default_rng(2)
+    )
+    turns = converse(someone, good)
+    assert [t.act for t in turns[:2]] == ["request", "change_mind"]
+    assert fickle.at_first in turns[0].message
+    assert "out/sum1.md" not in turns[0].message
+    assert fickle.request.lower() in turns[1].message.lower()
+    assert turns[1].new_facts == ["t1.out"]
+    assert turns[-1].act == "close"
+
+
 def test_dialogues_have_the_published_shape() -> None:
     def sometimes_asks(turn: UserTurn) -> Digest:
         if turn.act == "request" and len(turn.message) % 3 == 0:

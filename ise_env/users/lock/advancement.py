@@ -47,7 +47,7 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     goodbye = frames()["advancement.close"]
     if scene.act not in ("close", "give_up") and goodbye.pattern.search(_own(turn.message, scene)):
         yield goodbye.violation
-    if scene.act == "request" and not _complete(turn.message, scene.goal):
+    if scene.act in ("request", "change_mind") and not _complete(turn.message, scene.goal):
         yield Violation(
             "advancement.incomplete",
             "The request has to carry every detail of this step, the quoted values verbatim.",

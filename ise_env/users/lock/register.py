@@ -51,7 +51,7 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     own = (goal.request, scene.answer, scene.context, *(f.value for f in goal.facts))
     text = without(turn.message, own)
     limit = max(style.most_words * 3 // 2, 30)
-    if turn.act == "request":
+    if turn.act in ("request", "correct", "change_mind"):
         limit += len(words(goal.request)) + len(words(scene.context)) // 2
     if not turn.message.strip() or len(words(turn.message)) > limit:
         yield Violation(
@@ -73,7 +73,7 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
 
 def _illegible(text: str) -> bool:
     """Noise rather than language: broken characters, scripts mixed at random, no words."""
-    if any((unicodedata.category(c) in _BROKEN and c not in "\n\t\u200d") or c == "�" for c in text):
+    if any(unicodedata.category(c) in _BROKEN for c in text if c not in "\n\t") or "�" in text:
         return True
     scripts = {
         unicodedata.name(c, "?").split(" ")[0] for c in text if c.isalpha() and c not in "ªº"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ise_env.intents.model import Intent
-from ise_env.users.ledger import Ledger, answer_of
+from ise_env.users.ledger import Ledger, answer_of, asked_as
 from ise_env.users.lock.scene import Register, Scene
 from ise_env.users.phrasing import Voice
 from ise_env.users.protocol import Digest, UserTurn
@@ -30,7 +30,8 @@ def scene_for(
         voice: How the persona writes.
         context: Sentences of the utterance that ask for nothing.
     """
-    goal = ledger.goals[plan.subgoal or next(iter(ledger.goals))].goal
+    whole = ledger.goals[plan.subgoal or next(iter(ledger.goals))].goal
+    goal = asked_as(whole, plan.act)
     told = [s.goal for s in ledger.goals.values() if s.asked_at is not None]
     before = ledger.turns[-2].subgoal if len(ledger.turns) > 1 else None
     persona = intent.persona
@@ -45,8 +46,8 @@ def scene_for(
         move=ledger.move,
         act=plan.act,
         goal=goal,
-        others=[s.goal for s in ledger.goals.values() if s.asked_at is None and s.goal != goal],
-        asked=[g for g in told if g != goal],
+        others=[s.goal for s in ledger.goals.values() if s.asked_at is None and s.goal != whole],
+        asked=[g for g in told if g != whole],
         earlier=[turn.message for turn in ledger.turns[:-1]],
         heard=ledger.heard[:-1],
         seen=sorted(ledger.seen),
