@@ -9,10 +9,8 @@ users say and what checks mean is none of its business.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from importlib import resources
 from typing import Any
 
@@ -24,30 +22,17 @@ from gymnasium.envs.registration import EnvSpec
 from ise_env.action import text_of, to_message
 from ise_env.agents.protocol import AgentProvenance
 from ise_env.episode import Episode
-from ise_env.errors import (
-    ConfigError,
-    UserSimulatorError,
-    VerifierError,
-    WorkspaceError,
-    blame,
-)
+from ise_env.errors import ConfigError
 from ise_env.intents.load import as_intent
 from ise_env.intents.model import Intent
+from ise_env.live import Live
 from ise_env.render import render_message
-from ise_env.rewards.spec import Verdict
-from ise_env.rewards.verifier import Evidence, verify
 from ise_env.spaces import AssistantMessage, Message, Messages, Tools
-from ise_env.tasks.bind import BoundTask, bind
-from ise_env.tasks.install import install
-from ise_env.tools.base import ToolContext
-from ise_env.tools.dispatch import dispatch
+from ise_env.tasks.bind import bind
 from ise_env.tools.registry import resolve
-from ise_env.traces.record import Termination, TerminationReason, Trajectory, WorkspaceRecord
-from ise_env.users import make_user
-from ise_env.users.digest import DigestBuilder, hidden
-from ise_env.users.protocol import User
+from ise_env.traces.record import Termination, TerminationReason, Trajectory
 from ise_env.workspaces import make_backend
-from ise_env.workspaces.protocol import Limits, Workspace
+from ise_env.workspaces.protocol import Limits
 
 Observation = dict[str, Any]
 
@@ -56,16 +41,6 @@ Observation = dict[str, Any]
 def default_system_prompt() -> str:
     """Return the packaged system prompt."""
     return resources.files("ise_env").joinpath("system_prompt.v1.md").read_text("utf-8")
-
-
-@dataclass
-class _Live:
-    """What exists only while an episode is going on."""
-
-    workspace: Workspace
-    tools: ToolContext
-    user: User | None = None
-    digest: DigestBuilder | None = None
 
 
 class IntentEnv(gym.Env[Observation, Any]):
@@ -144,8 +119,7 @@ class IntentEnv(gym.Env[Observation, Any]):
         self._schemas = [tool.schema() for tool in self._tools.values()]
         self._spec: EnvSpec | None = None
         self._episode: Episode | None = None
-        self._live: _Live | None = None
-        self._bound: tuple[BoundTask, ...] = ()
+        self._live: Live | None = None
         self._rendered = 0
 
     @property
@@ -190,13 +164,18 @@ class IntentEnv(gym.Env[Observation, Any]):
             self.intent = as_intent(options["intent"])
         if self.intent is None:
             raise ConfigError("no intent: give one to the constructor or in reset options")
-        self._bound = bind(self.intent, allow_kit_drift=self.allow_kit_drift)
         self._episode = Episode(self.intent, seed, self._schemas, self.system_prompt)
         self._rendered = 0
         try:
-            self._live = _Live(workspace := self._create_workspace(), self._tool_context(workspace))
-            install(workspace, [(task.kit.name, task.seed()) for task in self._bound])
-            self._start_user(self._live)
+            self._live = Live.start(
+                self._episode,
+                bind(self.intent, allow_kit_drift=self.allow_kit_drift),
+                make_backend(self.workspace_spec),
+                limits=self.limits,
+                allow_degraded=self.allow_degraded,
+                rng=self._child_rng(),
+            )
+            self._live.open_dialogue(self.user_spec, self._child_rng())
         except BaseException:
             self._release()
             raise
@@ -229,10 +208,10 @@ class IntentEnv(gym.Env[Observation, Any]):
             elif live.user is None:
                 self._end("agent_ended", by="agent")
             else:
-                self._ask_user(live, live.user, text_of(message))
+                self._ask_user(live, text_of(message))
             if episode.termination is None:
                 self._enforce_budgets()
-            reward = self._conclude(live) if episode.termination else 0.0
+            reward = self._reward(live) if episode.termination else 0.0
         except BaseException:
             self._release()
             raise
@@ -293,75 +272,27 @@ class IntentEnv(gym.Env[Observation, Any]):
     def _child_rng(self) -> np.random.Generator:
         return np.random.default_rng(int(self.np_random.integers(2**63)))
 
-    def _create_workspace(self) -> Workspace:
-        workspace = make_backend(self.workspace_spec).create(
-            limits=self.limits, allow_degraded=self.allow_degraded, owner="env"
-        )
-        self.episode.workspace = WorkspaceRecord(
-            backend=workspace.backend,
-            image=workspace.image,
-            limits=asdict(self.limits),
-            degraded=list(workspace.degraded),
-        )
-        return workspace
-
-    def _tool_context(self, workspace: Workspace) -> ToolContext:
-        return ToolContext(workspace, self._child_rng())
-
-    def _start_user(self, live: _Live) -> None:
-        rng, intent = self._child_rng(), self.episode.intent
-        if self.user_spec is None:
-            self.episode.add_instruction(intent.utterance)
-            return
-        subgoals = [goal for task in self._bound for goal in task.subgoals()]
-        with blame(UserSimulatorError, "opening the dialogue"):
-            live.user = make_user(self.user_spec, intent=intent, subgoals=subgoals, rng=rng)
-            live.digest = DigestBuilder(live.workspace, live.user)
-            self.episode.user = live.user.provenance
-            self.episode.add_user_turn(live.user.open())
-
     # -- one step ----------------------------------------------------------------------------
 
-    def _going_on(self) -> _Live:
+    def _going_on(self) -> Live:
         if self._live is None or self.episode.termination is not None:
             raise gym.error.ResetNeeded("the episode is over: call reset() first")
         return self._live
 
-    def _run_tools(self, live: _Live, message: Message) -> None:
-        episode = self.episode
-        budget = self.max_tool_calls - len(episode.calls)
-        result = dispatch(message, self._tools, live.tools, budget=budget)
-        for done in result.results:
-            episode.add_tool_result(done.message, done.outcome, done.call)
-        if result.failure is not None:
-            raise result.failure
+    def _run_tools(self, live: Live, message: Message) -> None:
+        result = live.run_tools(message, self._tools, self.max_tool_calls - len(self.episode.calls))
         if result.gone is not None:
             self._end("workspace_gone", by="agent")
         elif result.over_budget:
             self._end("tool_call_budget", by="budget", truncated=True)
 
-    def _ask_user(self, live: _Live, user: User, text: str) -> None:
-        assert live.digest is not None
-        episode = self.episode
-        if episode.user_turns >= self.max_turns:
+    def _ask_user(self, live: Live, text: str) -> None:
+        if self.episode.user_turns >= self.max_turns:
             self._end("turn_budget", by="budget", truncated=True)
             return
-        with blame(WorkspaceError, "looking at the workspace for the user"):
-            digest = live.digest.build(text, tool_calls=self._calls_since_user())
-        with blame(UserSimulatorError, "answering as the user"):
-            turn = user.reply(digest)
-        episode.add_user_turn(turn)
+        turn = live.hear_user(text)
         if turn.ends:
-            reason: TerminationReason = "user_satisfied" if turn.act == "close" else "user_gave_up"
-            self._end(reason, by="user")
-
-    def _calls_since_user(self) -> int:
-        count = 0
-        for message in reversed(self.episode.messages):
-            if message["role"] == "user":
-                break
-            count += message["role"] == "tool"
-        return count
+            self._end("user_satisfied" if turn.act == "close" else "user_gave_up", by="user")
 
     def _enforce_budgets(self) -> None:
         episode = self.episode
@@ -387,39 +318,21 @@ class IntentEnv(gym.Env[Observation, Any]):
         live = self._going_on()
         self._end(reason, by="budget", truncated=True)
         try:
-            return self._conclude(live)
+            return self._reward(live)
         finally:
             self._release()
 
-    def _conclude(self, live: _Live) -> float:
-        """Verify from outside, release the workspace, and return the reward."""
-        episode = self.episode
-        if live.user is not None:
-            episode.ledger = live.user.ledger()
-        with blame(WorkspaceError, "freezing the workspace"):
-            frozen = live.workspace.freeze()
-            changes = frozen.diff()
-        if episode.workspace is not None:
-            kept = [c for c in changes if c.kind != "directory" and not hidden(c.path)]
-            episode.workspace.diff = kept
-            episode.workspace.diff_left_out = len(changes) - len(kept)
-        checks = [check for task in self._bound for check in task.checks()]
-        evidence = Evidence(
-            frozen=frozen,
-            agent_texts=episode.assistant_texts(),
-            said_of=episode.texts_by_subgoal(),
-            changes=tuple(changes),
-        )
-        with blame(VerifierError, "verifying the final state"):
-            episode.verdict = verify(checks, evidence)
+    def _reward(self, live: Live) -> float:
+        """Judge, release the workspace, and return the reward."""
+        reward = live.judge().reward
         self._release()
-        return episode.verdict.reward or 0.0
+        # Wrappers and vector envs need a number; `info["judged"]` says what it means.
+        return reward or 0.0
 
     def _release(self) -> None:
         live, self._live = self._live, None
         if live is not None:
-            with contextlib.suppress(WorkspaceError):
-                live.workspace.close()
+            live.close()
 
     # -- telling -----------------------------------------------------------------------------
 
@@ -432,7 +345,7 @@ class IntentEnv(gym.Env[Observation, Any]):
             "new_messages": new_messages,
             "termination": episode.termination.reason if episode.termination else None,
         }
-        verdict: Verdict | None = episode.verdict
+        verdict = episode.verdict
         if verdict is not None:
             info["judged"] = verdict.judged
             info["success"] = verdict.success

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from typing import Any
@@ -131,6 +130,15 @@ class Episode:
         self.calls.append(call)
         self._append(message, outcome=outcome)
 
+    def calls_since_user(self) -> int:
+        """How many tool calls were answered since the user's last turn."""
+        count = 0
+        for message in reversed(self.messages):
+            if message["role"] == "user":
+                break
+            count += message["role"] == "tool"
+        return count
+
     def observation(self) -> dict[str, Any]:
         """Return a fresh observation: `{"messages": [...], "tools": [...]}`."""
         return {
@@ -231,8 +239,3 @@ def _error_record(error: BaseException) -> ErrorRecord:
     return ErrorRecord(
         kind=type(error).__name__, blame="harness", message=str(error), retryable=False
     )
-
-
-def ids_of(calls: Sequence[Any]) -> list[str]:
-    """Ids of a message's tool calls, as far as they have any."""
-    return [str(call.get("id", "")) for call in calls if isinstance(call, dict)]
