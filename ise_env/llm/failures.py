@@ -36,7 +36,7 @@ class AttemptFailed(Exception):
         after_s: Seconds that the server asked to wait, where it did.
         label: Short name of the failure for the record: `429`, `timeout`, `connection`, ...
         body: The server's decoded error object, where there was one.
-        reached: Whether a server answered at all.
+        reached: Whether something that may be a model server answered.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ def from_status(
         message += f" (set {' or '.join(KEY_VARIABLES)}, or #key_env=NAME)"
     elif status == 404 and not endpoint.address.endswith(("/v1", "/v1beta/openai")):
         message += f" (is it {endpoint.address}/v1?)"
-    retryable = status in (408, 409, 425, 429) or status >= 500
+    retryable = status in (408, 409, 425, 429) or (status >= 500 and status not in (501, 505))
     # A used-up quota answers 429 too, and no waiting helps.
     if "insufficient_quota" in codes:
         retryable = False
@@ -93,7 +93,8 @@ def from_status(
         retryable = hint == "true"
     error = ModelEndpointError(message, status=status, retryable=retryable)
     after = retry_after(headers) if retryable else None
-    return AttemptFailed(error, str(status), after_s=after, body=fields)
+    # A page in HTML may come from any web server, and says nothing of a model behind it.
+    return AttemptFailed(error, str(status), after_s=after, body=fields, reached=bool(fields))
 
 
 def from_exception(cause: Exception, endpoint: Endpoint, secret: str) -> AttemptFailed | None:

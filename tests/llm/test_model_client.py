@@ -57,6 +57,26 @@ def test_passing_trouble_is_tried_again(server: Any, wire: Any, status: int) -> 
     assert got.failures == (str(status), str(status))
 
 
+def test_a_web_server_is_not_taken_for_a_model(server: Any, wire: Any) -> None:
+    """Pages of errors from an address that never was a model's: few attempts."""
+    server.says(wire.Reply(502, b"<html>Bad Gateway</html>"))
+    with pytest.raises(ModelEndpointError, match=r"502: \(an HTML page\) \(after 3 attempts\)"):
+        server.client().complete(ASK)
+    server.says(wire.Reply(501, b"<html>Unsupported method</html>"))
+    with pytest.raises(ModelEndpointError, match="501") as caught:
+        server.client().complete(ASK)
+    assert not caught.value.retryable
+    assert len(server.seen) == 4
+
+
+def test_a_model_server_behind_a_gateway_is_waited_for(server: Any, wire: Any) -> None:
+    page = wire.Reply(502, b"<html>Bad Gateway</html>")
+    client = server.client()
+    client.complete(ASK)
+    server.says(*[page] * 6, wire.chat("back"))
+    assert client.complete(ASK).failures == ("502",) * 6
+
+
 @pytest.mark.parametrize("header", [("Retry-After", "0.4"), ("retry-after-ms", "400")])
 def test_retry_after_is_honoured(server: Any, wire: Any, header: tuple[str, str]) -> None:
     server.says(wire.error(429, "slow down", dict([header])), wire.chat())
