@@ -48,6 +48,10 @@ _WHOLE = frozenset({"pytest", "unittest", "tox", "nox", "make", "ninja", "cmake"
 _INTERPRETERS = frozenset({"python", "node", "bash", "sh", "ruby", "perl", "Rscript", "php"})
 _TAKES_VALUE = {"git": frozenset({"-c", "-C", "-m", "--message", "--author", "--date"})}
 """Options whose next word is a value and names nothing."""
+_MODE_FIRST = frozenset({"chmod", "chown", "chgrp"})
+"""Programs whose first operand says how, not what."""
+_HERE_DOCUMENT = re.compile(r"<<-?\s*['\"]?(\w+)['\"]?([^\n]*)\n.*?^\s*\1\s*$", re.S | re.M)
+"""Text handed to a command, which is no command itself."""
 _HIDING = frozenset({";", "||", "|", "|&", "&", "\n"})
 _SHOWS_FILES = frozenset(
     {"cat", "tail", "head", "less", "more", "grep", "egrep", "rg", "zgrep", "awk", "sed", "zcat"}
@@ -70,6 +74,17 @@ class Family:
     verb: str
     operands: frozenset[str]
     sweeping: bool
+    words: tuple[str, ...] = ()
+    """What follows the program, options left out, as it was written."""
+
+
+def main_family(command: str) -> Family | None:
+    """What a line is for: the first command of its last pipeline that is not preparation."""
+    last: Family | None = None
+    for pipeline in _pipelines(command):
+        found = [family for words in pipeline if (family := _family(words)) is not None]
+        last = found[0] if found else last
+    return last
 
 
 def families(command: str) -> tuple[Family, ...]:
@@ -101,12 +116,22 @@ def _words(command: str) -> list[str] | None:
 
 
 def _simple_commands(command: str) -> Iterator[list[str]]:
+    for pipeline in _pipelines(command):
+        yield from pipeline
+
+
+def _pipelines(command: str) -> Iterator[list[list[str]]]:
+    """The simple commands of a line, those that a pipe connects together."""
     words: list[str] = []
+    pipeline: list[list[str]] = []
     skip_target = False
-    for word in _words(command) or []:
+    for word in _words(_HERE_DOCUMENT.sub(r"\2", command)) or []:
         if word in _SEPARATORS or word.strip(";&|()\n") == "":
             if words:
-                yield words
+                pipeline.append(words)
+            if pipeline and word not in ("|", "|&"):
+                yield pipeline
+                pipeline = []
             words = []
         elif set(word) <= {"<", ">", "&"}:  # a redirection; its target is no operand
             if words and words[-1].isdigit():
@@ -117,7 +142,9 @@ def _simple_commands(command: str) -> Iterator[list[str]]:
             words.append(word)
         skip_target = False
     if words:
-        yield words
+        pipeline.append(words)
+    if pipeline:
+        yield pipeline
 
 
 def _family(words: list[str]) -> Family | None:
@@ -126,21 +153,24 @@ def _family(words: list[str]) -> Family | None:
         return None
     program, rest = _program(words)
     operands = _operands(program, rest)
+    every = tuple(operands)
     verb = ""
     if program in _VERBS or program in _INTERPRETERS:
         verb, operands = (operands[0], operands[1:]) if operands else ("", [])
         verb = posixpath.basename(verb)
     named = frozenset(filter(None, (posixpath.basename(word.rstrip("/")) for word in operands)))
     sweeping = program in _WHOLE or (bool(verb) and program in _VERBS | _INTERPRETERS)
-    return Family(program, verb, named, sweeping)
+    script = "/" in words[0] and program not in _INTERPRETERS
+    return Family(program, verb, named, sweeping or script, every)
 
 
 def _operands(program: str, rest: list[str]) -> list[str]:
     takes_value = _TAKES_VALUE.get(program, frozenset())
     pairs = zip(["", *rest], rest, strict=False)
-    return [
+    named = [
         word for before, word in pairs if not word.startswith("-") and before not in takes_value
     ]
+    return named[1:] if program in _MODE_FIRST else named
 
 
 def _without_wrappers(words: list[str]) -> list[str]:

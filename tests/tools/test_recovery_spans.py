@@ -150,10 +150,99 @@ def test_unreadable_arguments_are_made_good_by_the_next_success_of_the_tool():
     ) == [("c0", "c2", 1)]  # fmt: skip
 
 
-def test_an_unknown_tool_is_never_made_good():
-    assert not spans(
-        call(0, "shell", {"command": "ls"}, "tool_error", error="unknown_tool"), run(1, "ls")
-    )
+@pytest.mark.parametrize(
+    ("failed", "later", "recovered"),
+    [
+        (("bash", {"command": "ls -a"}), ("exec", {"command": "ls -a"}), True),
+        (("bash", {"cmd": "ls -a"}), ("exec", {"command": "ls -a"}), True),
+        (("bash", {"command": "ls -a"}), ("exec", {"command": "pwd"}), False),
+        (("create_file", {"path": "a.md", "content": "x"}), ("write", {"path": "a.md"}), True),
+        (("create_file", {"path": "a.md"}), ("write", {"path": "b.md"}), False),
+        (("view_file", {"file_path": "a.md"}), ("read", {"path": "a.md"}), True),
+        (("str_replace", {"path": "a.md", "old_str": "x"}), ("edit", {"path": "a.md"}), True),
+        (("lookup", {"name": "Ada Lovelace"}), ("search", {"name": "Ada Lovelace"}), True),
+        (("lookup", {"name": "Ada Lovelace"}), ("exec", {"command": "ls"}), False),
+    ],
+)
+def test_an_unknown_tool_is_made_good_by_the_tool_it_stood_for(failed, later, recovered):
+    found = spans(call(0, *failed, "tool_error", error="unknown_tool"), call(1, *later))
+    assert bool(found) is recovered
+
+
+def test_a_parameter_by_another_name():
+    bad = {"status": "tool_error", "error": "bad_arguments"}
+    assert spans(call(0, "exec", {"cmd": "ls -a"}, **bad), run(1, "pwd"), run(2, "ls -a")) == [
+        ("c0", "c2", 1)
+    ]
+    assert spans(call(0, "read", {"file": "a.md"}, **bad), call(1, "read", {"path": "a.md"}))
+    assert not spans(call(0, "read", {"file": "a.md"}, **bad), call(1, "read", {"path": "b.md"}))
+
+
+@pytest.mark.parametrize(
+    ("failed", "later", "recovered"),
+    [
+        ("ptyhon3 clean.py", "python3 clean.py", True),
+        ("grpe -c x a.log", "grep -c x a.log", True),
+        ("igt status", "git status", True),
+        ("grpe -c x a.log", "grep -c y b.log", False),
+        ("ls a.log", "ln a.log b.log", False),
+    ],
+)
+def test_a_mistyped_program(failed, later, recovered):
+    assert bool(spans(run(0, failed, "nonzero_exit", exit_code=127), run(1, later))) is recovered
+
+
+@pytest.mark.parametrize(
+    ("failed", "later", "recovered"),
+    [
+        ("git stauts -sb", "git status -sb", True),
+        ("git lgo main", "git log main", True),
+        ("cat notes/SPEC..md", "cat notes/SPEC.md", True),
+        ("wc -l data/nrth.csv", "wc -l data/north.csv", True),
+        ("wc -l data/q1.csv", "wc -l data/q2.csv", False),
+        ("wc -l data/q1.csv", "wc -l data/q11.csv", False),
+        ("find photos -name 'a*'", "find photos -type d", False),
+        ("grep total out.log", "grep count out.log", False),
+        ("chmod +x steps/*.sh; ./run.sh", "chmod +x go.sh && ./go.sh data", False),
+        ("./run.sh", "chmod +x run.sh && ./run.sh", True),
+        ("./run.sh", "bash run.sh", True),
+        ("cta a.log | grep x", "cat a.log | grep x", True),
+        ("pytho3n a.py", "python3 a.py", True),
+        ("act a.log | grep x", "cut b.log | grep x", False),
+        ("python3 - a.csv <<'E'\nimport a\nE", "python3 - b.csv <<'E'\nimport a\nE", False),
+    ],
+)
+def test_slips_and_what_is_only_near(failed, later, recovered):
+    assert bool(spans(run(0, failed, "nonzero_exit"), run(1, later))) is recovered
+
+
+def test_the_same_line_in_another_folder_is_another_thing():
+    def inside(step, folder, status="ok"):
+        return call(step, "exec", {"command": "./run.sh", "workdir": folder}, status)
+
+    assert not spans(inside(0, "a", "nonzero_exit"), inside(1, "b"))
+    assert spans(inside(0, "depot", "nonzero_exit"), inside(1, "dpot"))
+
+
+def test_a_conflict_is_made_good_by_the_commit():
+    merge = run(0, "git merge feature", "nonzero_exit")
+    commit = run(2, "git add a.ini && git commit -q --no-edit")
+    assert spans(merge, run(1, "git status"), commit) == [("c0", "c2", 1)]
+    assert not spans(merge, run(1, "git merge --abort"), commit)
+    picked = run(0, "git cherry-pick abc", "nonzero_exit")
+    assert spans(picked, run(1, "git cherry-pick --continue")) == [("c0", "c1", 0)]
+
+
+def test_a_file_shown_by_other_means():
+    timeout = run(0, "tail -n 40 -f a/b.log", "timeout")
+    assert spans(timeout, call(1, "read", {"path": "a/b.log"})) == [("c0", "c1", 0)]
+    assert not spans(timeout, call(1, "read", {"path": "a/c.log"}))
+
+
+def test_a_folder_taken_for_a_file():
+    folder = call(0, "read", {"path": "notes"}, "tool_error", error="is_directory")
+    assert spans(folder, call(1, "read", {"path": "notes/a.md"})) == [("c0", "c1", 0)]
+    assert not spans(folder, call(1, "read", {"path": "other/a.md"}))
 
 
 def test_plain_tuples_will_do():
