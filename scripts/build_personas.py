@@ -64,7 +64,8 @@ def build(seed: int) -> Iterator[dict[str, Any]]:
     for industry in industries:
         places = Deck(rng, industry["places"])
         for line in industry["roles"]:
-            role, family, letters, expertise = (part.strip() for part in line.split("|"))
+            role, family, letters, expertise, *only = (part.strip() for part in line.split("|"))
+            fits = _fits(only)
             for letter in rng.sample(letters, min(2, len(letters))):
                 country = homes.next()
                 name = _name(fakers[country["locale"]], used)
@@ -77,7 +78,7 @@ def build(seed: int) -> Iterator[dict[str, Any]]:
                     "expertise": [part.strip() for part in expertise.split(";")],
                     "experience_level": level,
                     "communication_style": styles.next(_suits(level, family, country))["name"],
-                    "work_context": f"{places.next()} in {rng.choice(country['cities'])}",
+                    "work_context": f"{places.next(fits)} in {rng.choice(country['cities'])}",
                     "family": family,
                 }
 
@@ -104,6 +105,11 @@ class Deck:
 def _styles() -> list[dict[str, Any]]:
     lines = (POOLS / "styles.jsonl").read_text("utf-8").splitlines()
     return [json.loads(line) for line in lines if line]
+
+
+def _fits(only: list[str]) -> Callable[[str], bool]:
+    words = [word.strip() for part in only for word in part.split(";")]
+    return lambda place: not words or any(word in place for word in words)
 
 
 def _suits(level: str, family: str, country: dict[str, Any]) -> Callable[[dict[str, Any]], bool]:

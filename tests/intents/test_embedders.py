@@ -105,6 +105,7 @@ def test_endpoint_that_fails_is_named(address: str, model: str, says: str) -> No
         make_embedder(f"openai:{model}@{address}#attempts=1").embed(["a", "b"])
 
 
+@pytest.mark.slow
 @pytest.mark.embeddings
 def test_a_real_model_puts_like_beside_like() -> None:
     pytest.importorskip("sentence_transformers", reason="the embeddings extra is not installed")

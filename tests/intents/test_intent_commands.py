@@ -103,6 +103,7 @@ def test_embeddings_of_another_pool_are_refused(tmp_path: Path, pool: Path) -> N
         ise("dedup", "--intents", pool, "--out", tmp_path / "o.jsonl", "--embeddings", path)
 
 
+@pytest.mark.slow
 def test_report_is_one_page_with_its_plots(tmp_path: Path, pool: Path) -> None:
     for module in ("matplotlib", "sklearn"):
         pytest.importorskip(module, reason=f"{module} (extra report) is not installed")

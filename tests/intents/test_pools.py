@@ -43,10 +43,12 @@ def test_every_persona_is_plausible() -> None:
     """Role, level, place and field of expertise go together; so do level, work and style."""
     roles = {}
     places = {}
+    limits = {}
     for industry in _industries():
         places[industry["name"]] = industry["places"]
         for line in industry["roles"]:
-            role, family, letters, expertise = (part.strip() for part in line.split("|"))
+            role, family, letters, expertise, *only = (part.strip() for part in line.split("|"))
+            limits[role] = only[0].split(";") if only else [""]
             levels = {level for level in LEVELS if level[0] in letters}
             roles[industry["name"], role] = family, levels, set(expertise.split("; "))
     pools = load_pools()
@@ -57,6 +59,7 @@ def test_every_persona_is_plausible() -> None:
         assert set(persona.expertise) == expertise
         place, _, city = persona.work_context.rpartition(" in ")
         assert place in places[persona.industry]
+        assert any(word in place for word in limits[persona.role])
         assert city
         style = pools.styles[persona.communication_style]
         assert persona.experience_level in (style.levels or LEVELS)

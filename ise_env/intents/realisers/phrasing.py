@@ -3,7 +3,7 @@
 `phrasing.toml` lists stretches of requests and other ways to put them: some that hold for any
 kit, some for one kit only. Facts are masked as `{id}` before anything is looked for, so they
 come out as they went in. A `*` stands for a
-word that differs from case to case, once in a stretch.
+word that differs from case to case; several keep their order.
 """
 
 from __future__ import annotations
@@ -40,7 +40,9 @@ def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
         wild = stretch.fullmatch(match[0])
         words = wild.groups() if wild else ()
         chosen = choose(rng, rng.choice((match[0], *others)))
-        return chosen.replace("*", words[0]) if words else chosen
+        for word in words:
+            chosen = chosen.replace("*", word, 1)
+        return chosen
 
     text = stretches.pattern.sub(other, masked(goal.request, facts))
     return _MASK.sub(lambda match: facts.get(match[1], match[0]), text)

@@ -84,7 +84,7 @@ class _Speech:
             lead = ""
         elif self._style.layout == "list" and not lead:
             lead = self._say("lead")
-        self._led_in = lead.endswith(":")
+        self._led_in = lead.endswith((":", "?"))
         order = self._rng.random()
         if order < 0.5:
             before = [greeting, self_, motive, overview, lead]
