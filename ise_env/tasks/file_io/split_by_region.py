@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 
 from ise_env.intents.model import Complexity, Persona
-from ise_env.rewards.checks import CsvRows, Said, Tree
+from ise_env.rewards.checks import Command, CsvRows, Said, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
@@ -65,6 +65,9 @@ for zone, rows in out.items():
         writer.writerows(rows)
     print(zone, len(rows))
 """
+
+OVERVIEW = "export LC_ALL=C; head -qn 1 parts/* | tr -d '\\r' | sort -u; ls parts"
+"""Every different first line in the folder, then its names."""
 
 
 class Params(KitParams):
@@ -144,7 +147,7 @@ class SplitByRegion(Kit[Params]):
             source=one(rng, ("orders.csv", "sales.csv", "bookings.csv")),
             column=one(rng, sorted(ZONES)),
             rows=SIZES[complexity],
-            rejects={"simple": 1, "medium": 3, "complex": 7}[complexity],
+            rejects={"simple": 2, "medium": 3, "complex": 7}[complexity],
         )
 
     def seed(self, p: Params) -> Seed:
@@ -167,7 +170,7 @@ class SplitByRegion(Kit[Params]):
             ),
             SubGoal(
                 id="totals",
-                request=f"write {totals} with the columns part, rows and sum, one row for each "
+                request=f"write {totals} with the columns part, rows and sum, a row for each "
                 f"file in {parts} but the rejected one, part being its name without .csv",
                 label="the totals of the parts",
                 facts=(Fact("totals", totals), Fact("parts", parts)),
@@ -192,11 +195,15 @@ class SplitByRegion(Kit[Params]):
         )
         return (
             *parts,
-            Tree(
+            Command(
                 id="parts",
                 subgoal="split",
-                path=f"{f}/parts",
-                names=tuple(f"{zone}.csv" for zone in w.parts),
+                argv=("bash", "--noprofile", "--norc", "-c", OVERVIEW),
+                cwd=f,
+                stdout=TextMatch(
+                    equals="\n".join((",".join(columns), *sorted(f"{z}.csv" for z in w.parts)))
+                ),
+                failure="the files are not just those that there should be, each with the header",
             ),
             Said(id="told", subgoal="split", unit=("reject",), number=len(w.parts["rejected"])),
             CsvRows(
@@ -217,9 +224,9 @@ class SplitByRegion(Kit[Params]):
     def review(self, p: Params, subgoal: str) -> Solution:
         """Count lines; look at the totals."""
         if subgoal == "split":
-            (counted,) = yield sh(f"wc -l {p.source} parts/*.csv", workdir=p.folder)
-            rows = [line.split() for line in counted.text.strip().splitlines()[:-1]]
-            return "I counted lines again: " + ", ".join(f"{n} in {name}" for n, name in rows) + "."
+            (listing,) = yield sh("wc -l parts/*.csv | tail -n 1; ls parts", workdir=p.folder)
+            names = listing.text.split()[2:]
+            return f"I looked again, the files in {p.folder}/parts are {', '.join(names)}."
         (shown,) = yield read(f"{p.folder}/totals.csv")
         return f"I looked again, the totals are:\n{shown.text.strip()}"
 

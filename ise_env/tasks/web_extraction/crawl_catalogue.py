@@ -102,7 +102,7 @@ def world(p: Params) -> World:
                 f'    <span class="price">{price(cents, p.style)}</span>\n  </li>'
             )
             if not gone and number < p.pages:
-                offers.append((name, money(cents), path.rpartition("/")[2]))
+                offers.append((name, money(cents), _page(path)))
         link = paths[number + 1] if number + 1 < p.pages else ""
         href = ("../" if path.startswith("more/") else "") + link
         back = "../index.html" if path.startswith("more/") else "index.html"
@@ -163,7 +163,7 @@ class CrawlCatalogue(Kit[Params]):
                 id="collect",
                 request=f"follow the next links from {start} and collect all offers in {target} "
                 f"with the columns name, price and page, as {p.folder}/README.md says, page being "
-                "the file name of the page",
+                "its file name without .html",
                 label=f"the offers of {p.shop}",
                 facts=(Fact("start", start), Fact("target", target)),
                 artifacts=(target,),
@@ -244,7 +244,7 @@ class CrawlCatalogue(Kit[Params]):
         while here and here not in visited and len(visited) < most:
             visited.append(here)
             (shown,) = yield read(f"{f}/site/{here}")
-            page = here.rpartition("/")[2]
+            page = _page(here)
             for block in re.findall(r"<li.*?</li>", shown.text, re.DOTALL):
                 match = ITEM.search(block)
                 if match and "sold-out" not in block:
@@ -279,13 +279,17 @@ class CrawlCatalogue(Kit[Params]):
         for path in sorted(pages.text.split()):
             (shown,) = yield read(f"{p.folder}/{path}")
             offers += [
-                (html.unescape(m[2]), parsed(m[3]), path.rpartition("/")[2])
-                for m in ITEM.finditer(shown.text)
+                (html.unescape(m[2]), parsed(m[3]), _page(path)) for m in ITEM.finditer(shown.text)
             ]
         (saved,) = yield write(
             f"{p.folder}/offers.csv", csv_text(("name", "price", "page"), offers)
         )
         return f"I found {plural(len(offers), 'offer')}. {saved.text.strip()}"
+
+
+def _page(path: str) -> str:
+    """How a page is called in the table: its file name, the ending left out."""
+    return path.rpartition("/")[2].removesuffix(".html")
 
 
 def _joined(folder: str, link: str) -> str:
