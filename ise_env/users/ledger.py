@@ -84,6 +84,11 @@ class Ledger:
         return max(asked, key=lambda state: state.asked_at or 0, default=None)
 
     @property
+    def focus(self) -> GoalState | None:
+        """The sub-goal that the user spoke of last."""
+        return self.goals.get(self.turns[-1].subgoal or "") if self.turns else None
+
+    @property
     def next_pending(self) -> GoalState | None:
         """The first sub-goal that was not asked for yet."""
         return next((s for s in self.goals.values() if s.believed == "pending"), None)

@@ -19,6 +19,8 @@ import numpy as np
 
 from ise_env.errors import UserSimulatorError
 from ise_env.intents.model import Persona
+from ise_env.tasks.kit import SubGoal
+from ise_env.users.split import verbs
 
 Wordings = Mapping[str, tuple[str, ...]]
 """`act.case` to templates."""
@@ -157,6 +159,28 @@ def _fits(template: str, slots: Mapping[str, str]) -> bool:
 def capital(text: str) -> str:
     """The text with its first letter raised."""
     return text[:1].upper() + text[1:]
+
+
+def goal_slots(goal: SubGoal) -> dict[str, str]:
+    """Slots about a sub-goal.
+
+    `request` (an imperative may follow), `ask` (in a question) and `short` (more words come
+    after it) are filled only where the result reads well; `clause` always is.
+    """
+    clause = goal.request.rstrip(" .!?。")
+    slots = {
+        "clause": clause,
+        "clause_cap": capital(clause),
+        "label": goal.label,
+        "label_cap": capital(goal.label),
+    }
+    first = re.match(r"[A-Za-z]+", clause)
+    if first and first.group().lower() in verbs():
+        plain = not re.search(r"[;:]|\. ", clause)
+        slots["request"] = clause if len(clause) < 400 else ""
+        slots["ask"] = clause if plain and len(clause) < 170 else ""
+        slots["short"] = clause if plain and len(clause) < 90 else ""
+    return slots
 
 
 def introduction(persona: Persona | None) -> dict[str, str]:

@@ -7,7 +7,6 @@ sub-goal holds its label or the path of an artifact. It never sees a check.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,13 +14,19 @@ import numpy as np
 
 from ise_env.intents.model import Intent
 from ise_env.tasks.kit import SubGoal
-from ise_env.users import temperament
+from ise_env.users import looking, temperament
 from ise_env.users.agent_move import AgentMove, classify
 from ise_env.users.digest import GONE
 from ise_env.users.ledger import GoalState, Ledger, answer_of, asked_as
-from ise_env.users.phrasing import Phrasebook, capital, introduction, voice_for
+from ise_env.users.phrasing import (
+    Phrasebook,
+    capital,
+    goal_slots,
+    introduction,
+    voice_for,
+)
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
-from ise_env.users.split import split, verbs
+from ise_env.users.split import split
 from ise_env.workspaces.protocol import FileChange
 
 VERSION = "1"
@@ -74,7 +79,7 @@ class RuleUser:
     def open(self) -> UserTurn:
         """Say the first words: the first step, with more or less of a preamble."""
         state = next(iter(self.book.goals.values()))
-        slots = {**introduction(self._persona), **self._about(asked_as(state.goal, "request"))}
+        slots = {**introduction(self._persona), **goal_slots(asked_as(state.goal, "request"))}
         kind: str = self._habits.opening
         goals = list(self.book.goals.values())
         if kind == "goal" and len(goals) > 1 and not self.context:
@@ -87,7 +92,7 @@ class RuleUser:
 
     def wants_to_open(self, agent_text: str, changes: tuple[FileChange, ...]) -> tuple[str, ...]:
         """Look where the result should be, as closely as this person looks."""
-        state = self.book.current
+        state = self.book.focus
         if state is None or not self._grounded:
             return ()
         habit = self._habits.attentiveness
@@ -112,7 +117,7 @@ class RuleUser:
                 self.book.seen.pop(change.path, None)
             else:
                 self.book.seen[change.path] = change.size
-        state = self.book.current
+        state = self.book.focus
         if state is None or GONE in digest.claims or len(self.book.turns) >= MAX_TURNS - 1:
             return self._give_up(state, machine=GONE in digest.claims)
         return self._respond(state, move, digest)
@@ -143,14 +148,14 @@ class RuleUser:
             return self._change_mind(state)
         if move.kind in ("asked", "asked_to_confirm") and state.answers <= _MAX_ANSWERS:
             return self._answer(state, move)
-        wrong = self._contradiction(state, digest)
+        wrong = looking.contradiction(state, digest, self.book)
         if wrong and move.kind in ("claimed_done", "said", "partial"):
             return self._complain(state, wrong)
         if move.kind in ("silent", "promised", "partial", "reported_error"):
             return self._press(state, move.kind)
         if move.waits:
             return self._press(state, "insist")
-        if self._vague(move, digest):
+        if looking.is_vague(move, digest):
             return self._press(state, "vague")
         return self._settle(state, digest)
 
@@ -158,7 +163,7 @@ class RuleUser:
         goal = state.goal
         state.answers += 1
         self._curiosity -= 1
-        if goal.answer and not state.answered and _same_matter(move.question, goal.question):
+        if goal.answer and not state.answered and looking.same_matter(move.question, goal.question):
             state.answered = True
             used, new = self.book.reveal([answer_of(goal)])
             answer = f"{capital(goal.answer.rstrip('.'))}."
@@ -167,7 +172,7 @@ class RuleUser:
             )
         if move.kind == "asked_to_confirm":
             return self._about_goal("confirm", state, "confirm.goal")
-        if goal.facts and state.answers == 1 and _DETAIL.search(move.question):
+        if goal.facts and state.answers == 1 and looking.asks_for_detail(move.question):
             facts = ", ".join(fact.value for fact in goal.facts[:6])
             used, new = self.book.reveal(goal.facts[:6])
             return self._about_goal(
@@ -194,7 +199,7 @@ class RuleUser:
         if state.complaints > 1:
             return self._about_goal("correct", state, "correct.goal", observed=(claim,))
         return self._about_goal(
-            "challenge", state, f"challenge.{_CASES[finding]}", path=path, observed=(claim,)
+            "challenge", state, f"challenge.{looking.CASES[finding]}", path=path, observed=(claim,)
         )
 
     def _press(self, state: GoalState, kind: str) -> UserTurn:
@@ -216,7 +221,7 @@ class RuleUser:
         failed = len(self.book.with_state("failed"))
         if self._patience <= 0 or following is None or failed * 2 > len(self.book.goals):
             return self._give_up(state)
-        remark = self._phrases.say("waive.goal", **self._about(state.goal))
+        remark = self._phrases.say("waive.goal", **goal_slots(state.goal))
         turn = self._next_request(following, remark)
         self._phrases.last = "waive.goal"
         return turn
@@ -238,30 +243,10 @@ class RuleUser:
             return self._give_up(self.book.with_state("failed")[0])
         return self._close(state)
 
-    def _vague(self, move: AgentMove, digest: Digest) -> bool:
-        """Whether the message gives nothing to go on: no work, no file, hardly a word."""
-        worked = digest.tool_calls or digest.changes
-        return move.kind == "said" and not worked and len(digest.agent_text.strip()) < 40
-
     def _bears(self, *, free: bool = False) -> bool:
         if not free:
             self._patience -= 1
         return self._patience > 0
-
-    def _contradiction(self, state: GoalState, digest: Digest) -> str:
-        """The first thing seen that does not fit a result being there; '' if all fits."""
-        going = _REMOVES.search(state.goal.request) is not None
-        for claim in digest.claims:
-            path, _, finding = claim.partition(": ")
-            if finding == "unchanged" and state.goal.artifacts and path in self.book.seen:
-                continue
-            if finding == "unchanged" and (going or state.complaints or self._checking):
-                continue  # said once; an explanation is taken for what it is
-            if finding == "not there" and going and path in state.goal.artifacts:
-                continue
-            if finding in _CASES:
-                return claim
-        return ""
 
     # -- speaking ----------------------------------------------------------------------------
 
@@ -281,32 +266,14 @@ class RuleUser:
         left = sum(s.believed == "pending" for s in self.book.goals.values()) + 1
         if self._rng.random() > self._curiosity / left:
             return None
-        looked = self._something_to_ask(state, digest)
+        looked = looking.question_about(state, digest, self.book)
         if looked is None:
             return None
         state.lookups += 1
         self._curiosity -= 1
-        key, slots, observed = looked
-        return self._about_goal("status", state, key, observed=observed, **slots)
-
-    def _something_to_ask(
-        self, state: GoalState, digest: Digest
-    ) -> tuple[str, dict[str, str], tuple[str, ...]] | None:
-        heads = dict(digest.heads)
-        paths = [c.path for c in digest.changes if c.change != "deleted" and c.size > 0]
-        expected = [p for p in state.goal.artifacts if p in heads or p in paths]
-        for path in expected or list(heads) or paths:
-            rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
-            line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
-            kind = _kind(path)
-            kind = "expected" if kind == "other" and path in expected else kind
-            return f"checkin.{kind}", {"path": path, "line": line}, (path,)
-        said = "\n".join(turn.message for turn in self.book.turns)
-        for match in _FIGURE.finditer(digest.agent_text):
-            figure = match.group().strip()
-            if figure not in said:
-                return "checkin.figure", {"figure": figure}, ()
-        return None
+        return self._about_goal(
+            "status", state, looked.case, observed=looked.observed, **looked.slots
+        )
 
     def _request(self, state: GoalState, message: str) -> UserTurn:
         state.believed = "asked"
@@ -317,7 +284,7 @@ class RuleUser:
     def _next_request(self, state: GoalState, remark: str) -> UserTurn:
         last = sum(s.believed == "pending" for s in self.book.goals.values()) == 1
         key = "ask.last" if last else "ask.next"
-        words = self._phrases.say(key, **self._about(asked_as(state.goal, "request")))
+        words = self._phrases.say(key, **goal_slots(asked_as(state.goal, "request")))
         return self._request(state, f"{remark} {words}".strip())
 
     def _verify(self, last: GoalState) -> UserTurn:
@@ -344,7 +311,7 @@ class RuleUser:
         )
         key = "give_up.machine" if machine else "give_up.goal"
         verdict = UserVerdict(satisfied=False, reason=reason[:500])
-        words = self._phrases.say(key, **self._about(state.goal))
+        words = self._phrases.say(key, **goal_slots(state.goal))
         return self._say("give_up", state, words, verdict=verdict)
 
     def _about_goal(
@@ -358,7 +325,7 @@ class RuleUser:
         new: Sequence[str] = (),
         **slots: str,
     ) -> UserTurn:
-        words = self._phrases.say(key, **{**self._about(state.goal), **slots})
+        words = self._phrases.say(key, **{**goal_slots(state.goal), **slots})
         return self._say(act, state, words, observed=observed, used=used, new=new)
 
     def _say(
@@ -382,58 +349,6 @@ class RuleUser:
             verdict=verdict,
         )
         return self.book.record(turn)
-
-    @staticmethod
-    def _about(goal: SubGoal) -> dict[str, str]:
-        """Slots about a sub-goal.
-
-        `request` (an imperative may follow), `ask` (in a question) and `short` (more words come
-        after it) are filled only where the result reads well; `clause` always is.
-        """
-        clause = goal.request.rstrip(" .!?。")
-        slots = {
-            "clause": clause,
-            "clause_cap": capital(clause),
-            "label": goal.label,
-            "label_cap": capital(goal.label),
-        }
-        first = re.match(r"[A-Za-z]+", clause)
-        if first and first.group().lower() in verbs():
-            plain = not re.search(r"[;:]|\. ", clause)
-            slots["request"] = clause if len(clause) < 400 else ""
-            slots["ask"] = clause if plain and len(clause) < 170 else ""
-            slots["short"] = clause if plain and len(clause) < 90 else ""
-        return slots
-
-
-_CASES = {
-    "not there": "missing",
-    "0 bytes": "empty",
-    "unchanged": "unchanged",
-    "still there": "still_there",
-    "an empty directory": "folder",
-}
-_REMOVES = re.compile(r"\b(delete|remove|move|rename|archive|clean|tidy|prune)", re.I)
-_QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
-_FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
-_WORD = re.compile(r"(?!(?:what|which|should|would|could|does|that|this|with)\b)[a-z]{4,}")
-_DETAIL = re.compile(r"\b(which|where|what|who|path|file|folder|branch|column|name)\b", re.I)
-_KINDS = {
-    "text": re.compile(r"\.(md|txt|rst|html?|eml|docx?)$", re.I),
-    "data": re.compile(r"\.(csv|tsv|jsonl?|ya?ml|toml|xml|xlsx?|parquet|sql|ics)$", re.I),
-    "code": re.compile(r"\.(py|sh|js|ts|rb|pl|go|rs|c|cpp|java)$", re.I),
-    "folder": re.compile(r"(^|/)[^./]*/?$"),
-}
-
-
-def _same_matter(asked: str, expected: str) -> bool:
-    """Whether two questions share enough of their content words to be the same question."""
-    theirs, ours = ({w[:5] for w in _WORD.findall(q.lower())} for q in (asked, expected))
-    return len(theirs & ours) * 3 >= len(ours) and bool(theirs & ours)
-
-
-def _kind(path: str) -> str:
-    return next((kind for kind, ending in _KINDS.items() if ending.search(path)), "other")
 
 
 def _bounded(sentences: Sequence[str], limit: int = 320) -> str:

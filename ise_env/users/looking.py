@@ -1,0 +1,92 @@
+"""What a person makes of what they see: contradictions, and questions worth asking."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ise_env.users.agent_move import AgentMove
+from ise_env.users.ledger import GoalState, Ledger
+from ise_env.users.protocol import Digest
+
+CASES: Mapping[str, str] = {
+    "not there": "missing",
+    "0 bytes": "empty",
+    "unchanged": "unchanged",
+    "still there": "still_there",
+    "an empty directory": "folder",
+}
+"""What a claim line says, and the wording that challenges it."""
+
+_REMOVES = re.compile(r"\b(delete|remove|move|rename|archive|clean|tidy|prune)", re.I)
+_QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
+_FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
+_WORD = re.compile(r"(?!(?:what|which|should|would|could|does|that|this|with)\b)[a-z]{4,}")
+_DETAIL = re.compile(r"\b(which|where|what|who|path|file|folder|branch|column|name)\b", re.I)
+_KINDS = {
+    "text": re.compile(r"\.(md|txt|rst|html?|eml|docx?)$", re.I),
+    "data": re.compile(r"\.(csv|tsv|jsonl?|ya?ml|toml|xml|xlsx?|parquet|sql|ics)$", re.I),
+    "code": re.compile(r"\.(py|sh|js|ts|rb|pl|go|rs|c|cpp|java)$", re.I),
+    "folder": re.compile(r"(^|/)[^./]*/?$"),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Something to ask about a result: the wording's key, its slots, what it points at."""
+
+    case: str
+    slots: dict[str, str] = field(default_factory=dict)
+    observed: tuple[str, ...] = ()
+
+
+def contradiction(state: GoalState, digest: Digest, book: Ledger) -> str:
+    """The first claim line that does not fit a result being there; '' if all fits."""
+    removing = _REMOVES.search(state.goal.request) is not None
+    for claim in digest.claims:
+        path, _, finding = claim.partition(": ")
+        if finding == "unchanged" and (
+            removing or state.complaints or path in book.seen or book.verification_at is not None
+        ):
+            continue  # said once; an explanation is taken for what it is
+        if finding == "not there" and removing and path in state.goal.artifacts:
+            continue
+        if finding in CASES:
+            return claim
+    return ""
+
+
+def is_vague(move: AgentMove, digest: Digest) -> bool:
+    """Whether the message gives nothing to go on: no work, no file, hardly a word."""
+    worked = digest.tool_calls or digest.changes
+    return move.kind == "said" and not worked and len(digest.agent_text.strip()) < 40
+
+
+def question_about(state: GoalState, digest: Digest, book: Ledger) -> Question | None:
+    """A question that somebody would ask who sees this; None if there is nothing to see."""
+    heads = dict(digest.heads)
+    paths = [c.path for c in digest.changes if c.change != "deleted" and c.size > 0]
+    expected = [p for p in state.goal.artifacts if p in heads or p in paths]
+    for path in expected or list(heads) or paths:
+        rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
+        line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
+        kind = next((k for k, ending in _KINDS.items() if ending.search(path)), "other")
+        kind = "expected" if kind == "other" and path in expected else kind
+        return Question(f"checkin.{kind}", {"path": path, "line": line}, (path,))
+    said = "\n".join(turn.message for turn in book.turns)
+    for match in _FIGURE.finditer(digest.agent_text):
+        if match.group().strip() not in said:
+            return Question("checkin.figure", {"figure": match.group().strip()})
+    return None
+
+
+def same_matter(asked: str, expected: str) -> bool:
+    """Whether two questions share enough of their content words to be the same question."""
+    theirs, ours = ({w[:5] for w in _WORD.findall(q.lower())} for q in (asked, expected))
+    return len(theirs & ours) * 3 >= len(ours) and bool(theirs & ours)
+
+
+def asks_for_detail(question: str) -> bool:
+    """Whether a question asks for a name, a place, a thing, rather than for a preference."""
+    return _DETAIL.search(question) is not None
