@@ -290,12 +290,12 @@ def _size(asked: Asked) -> Solution:
 
 def _rule(asked: Asked, words: str) -> Solution:
     """A line of the rules beside the data that has one of the words: `` `line` in path ``."""
-    look = f"grep -inE -m 3 '^[^#].*({words})' {_q(asked.folder)}/*.md"
+    look = f"grep -HinE -m 3 '^[^#].*({words})' {_q(asked.folder)}/*.md"
     (shown,) = yield sh(f"ls {_q(asked.folder)}/*.md >/dev/null 2>&1 && {look} || true")
     for line in _lines(shown):
-        match = re.match(r"(?:([^:]+\.md):)?(\d+):(.+)", line)
-        if match and (match[1] or "") not in asked.goal.artifacts:
-            name = posixpath.basename(match[1] or "the rules")
+        match = re.match(r"([^:]+\.md):(\d+):(.+)", line)
+        if match and match[1] not in asked.goal.artifacts:
+            name = posixpath.basename(match[1])
             return f"what {name} says on line {match[2]}, {_quote(match[3].strip(' -*'))}"
     return ""
 

@@ -80,7 +80,8 @@ class Faulty(Oracle):
     def redo(self, goal: Goal) -> Words:
         """Do it properly this time."""
         goal.notes.pop("slip", None)
-        return (yield from self._properly(goal, "redo"))
+        words = yield from self._properly(goal, "redo")
+        return f"{say(self.rng, 'oracle', 'redone')} {words}"
 
     def _properly(self, goal: Goal, occasion: str) -> Words:
         solution = with_slips(goal.task.solve(goal.subgoal.id), self.rng, self._rate)

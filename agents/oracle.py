@@ -183,7 +183,8 @@ class Oracle(ScriptedAgent):
 
     def redo(self, goal: Goal) -> Words:
         """Do a sub-goal once more whose result is not there."""
-        return (yield from self.perform(goal.task.solve(goal.subgoal.id), "redo", goal))
+        words = yield from self.perform(goal.task.solve(goal.subgoal.id), "redo", goal)
+        return f"{say(self.rng, 'oracle', 'redone')} {words}"
 
     def _look_into(self, goal: Goal, text: str) -> Words:
         """What was said of a finished sub-goal: a result that is missing, or something else."""

@@ -34,8 +34,8 @@ class ReadParams(Params):
 def read(p: ReadParams, context: ToolContext) -> ToolResult:
     """Show a page of a file; see `ReadParams`.
 
-    Lines are what newlines separate, so a file that ends in a newline has an empty last one, as
-    upstream counts.
+    Lines are what newlines end, as `wc` and `sed` count them: the newline at the end of a file
+    begins no further one.
 
     Raises:
         ToolFailure: No such file, not a text file, offset past its end.
@@ -49,14 +49,15 @@ def read(p: ReadParams, context: ToolContext) -> ToolResult:
             "Use exec with a program for that format.",
             error="binary_file",
         )
-    lines = content.decode("utf-8", "replace").split("\n")
+    text = content.decode("utf-8", "replace")
+    lines = text.removesuffix("\n").split("\n")
     start = max(0, (p.offset or 1) - 1)
     if start >= len(lines):
         raise ToolFailure(
             f"Offset {p.offset} is beyond end of file ({len(lines)} lines total)",
             error="beyond_end",
         )
-    return _page(p.path, lines, start, p.limit)
+    return _page(p.path, lines, start, p.limit, "\n" if text.endswith("\n") else "")
 
 
 def _content(workspace: Workspace, path: str) -> bytes:
@@ -73,7 +74,9 @@ def _content(workspace: Workspace, path: str) -> bytes:
         raise file_failure(error, operation, path) from error
 
 
-def _page(shown_path: str, lines: list[str], start: int, limit: int | None) -> ToolResult:
+def _page(
+    shown_path: str, lines: list[str], start: int, limit: int | None, ending: str
+) -> ToolResult:
     wanted = lines[start : start + limit] if limit is not None else lines[start:]
     page = _head(wanted)
     first, last, total = start + 1, start + len(page), len(lines)
@@ -92,8 +95,11 @@ def _page(shown_path: str, lines: list[str], start: int, limit: int | None) -> T
             f"Use offset={last + 1} to continue.]"
         )
     elif last < total:
-        text += f"\n\n[{total - last} more lines in file. Use offset={last + 1} to continue.]"
+        rest = f"{total - last} more line{'s' if total - last > 1 else ''}"
+        text += f"\n\n[{rest} in file. Use offset={last + 1} to continue.]"
         return ToolResult(text, Outcome(status="ok"))  # the agent got all that it asked for
+    else:
+        text += ending
     return ToolResult(text, Outcome(status="truncated" if len(page) < len(wanted) else "ok"))
 
 

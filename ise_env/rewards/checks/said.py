@@ -21,6 +21,8 @@ MESSAGE_LENGTH = 20_000
 
 _CLAUSE = re.compile(r"(?<=[.;:!?])\s+|\n|,\s+|\s+and\s+", re.IGNORECASE)
 _QUOTATION = re.compile(r"```.*?```|`[^`\n]{12,}`", re.DOTALL)
+_PATH = re.compile(r"\S*(?:/|\.[A-Za-z])\S*")
+"""A file name is no unit, whatever it is called."""
 _LIST = 2
 """A message with more different texts of a kind than this lists them, it does not name one."""
 _WORDS = {
@@ -83,7 +85,8 @@ class Said(Kind):
         return [message] if 0 < len(named) <= _LIST else []
 
     def _has_unit(self, clause: str) -> bool:
-        return any(re.search(rf"\b{word}", clause, re.IGNORECASE) for word in self.unit)
+        words = _PATH.sub(" ", clause)
+        return any(re.search(rf"\b{word}", words, re.IGNORECASE) for word in self.unit)
 
     def _among(self, parts: Sequence[str], message: str) -> bool:
         """Whether one of the parts names what is wanted."""

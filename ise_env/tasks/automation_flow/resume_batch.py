@@ -163,6 +163,7 @@ class ResumeBatch(Kit[Params]):
         """Every row once, no lock, a list that agrees, the sum."""
         w = world(p)
         f = p.folder
+        done = "|".join(w.contents[f"{f}/state/done.list"].split())
         inbox = {path: text for path, text in w.contents.items() if "/inbox/" in path}
         return (
             CsvRows(
@@ -188,6 +189,14 @@ class ResumeBatch(Kit[Params]):
                 text=TextMatch(matches=(rf"^total: *{money(w.total)}\s*\Z",)),
             ),
             Said(id="told", subgoal="sum", unit=("sum", "add up", "total"), number=w.total / 100),
+            Text(
+                id="nothing run twice",
+                path=f"{f}/batch.log",
+                text=TextMatch(matches=(rf"\A(?:.*\n)*?Killed\n(?!(?:.*\n)*(?:{done}): ok$)",)),
+                weight=0,
+                forbidden=True,
+                failure="names were taken out of state/done.list, and their items run once more",
+            ),
             untouched(
                 {**inbox, f"{f}/run-batch.sh": SCRIPT.replace("{field}", p.field)},
                 failure="the job or its inbox was changed",

@@ -168,7 +168,7 @@ class WriteRetry(Kit[Params]):
         took = p.failures + 1
         logged = log(p, [p.status] * p.failures + [0], p.tries)
 
-        def ran(name: str, script: str, out: str, weight: float = 1.0) -> Check:
+        def ran(name: str, script: str, out: str, failure: str, weight: float = 1.0) -> Check:
             shell = f"d=$(mktemp -d); {script}; echo status=$?"
             return Command(
                 id=name,
@@ -179,6 +179,7 @@ class WriteRetry(Kit[Params]):
                 files={f"{f}/.probe/flaky.sh": FLAKY},
                 stdout=TextMatch(equals=out),
                 timeout_s=20,
+                failure=failure,
             )
 
         flaky = "bash .probe/flaky.sh $d/n"
@@ -190,22 +191,26 @@ class WriteRetry(Kit[Params]):
                 "succeeds",
                 f"./retry.sh 5 0 {flaky} 3 7 'a  b' c 2>$d/err; echo s=$?; cat $d/err",
                 "got:a  b\ngot:c\ns=0\n" + log(p, [7, 7, 0], 5) + "status=0\n",
+                "a command that succeeds at the third try is not run as the specification says",
                 2,
             ),
             ran(
                 "gives up",
                 f"./retry.sh 2 0 {flaky} 9 5 2>&1",
                 log(p, [5, 5], 2) + "status=5\n",
+                "it does not end with the status of the last try, or logs something else",
             ),
             ran(
-                "pointless",
+                "stops at a fatal status" if p.fatal else "retries any status",
                 f"./retry.sh 3 0 {flaky} 9 {stop} 2>$d/err; echo status=$?; cat $d/err",
                 fatal + "status=0\n",
+                f"a command that ends with {stop} is not treated as the specification says",
             ),
             ran(
                 "usage",
                 "./retry.sh 3 true 2>/dev/null; echo $?",
                 "2\nstatus=0\n",
+                "without a command it does not end with the status 2",
             ),
             Text(id="rates", subgoal="use", path=f"{f}/rates.csv", text=TextMatch(equals=w.rates)),
             Text(id="log", subgoal="use", path=f"{f}/retry.log", text=TextMatch(equals=logged)),

@@ -15,7 +15,7 @@ from ise_env.tasks.code_runtime._shell_scripts import Report
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, read, sh, write
+from ise_env.tasks.steps import edit, found, plural, read, sh, write
 from ise_env.workspaces.protocol import SeedFile
 
 NIGHTLY = """\
@@ -206,7 +206,8 @@ class PortScript(Kit[Params]):
         )
         lines = len(wanted.text.splitlines())
         return (
-            f"{f}/report.py is written. On {same.text.count('same')} tables it prints the same as "
+            f"{f}/report.py is written. On {plural(same.text.count('same'), 'table')} it "
+            f"prints the same as "
             f"the shell script, {lines} lines for {table}."
         )
 

@@ -193,9 +193,14 @@ class CleanRecords(Kit[Params]):
         """Look at both files, or at the note."""
         if subgoal == "clean":
             (shown,) = yield sh(
-                "wc -l *.jsonl rejected.txt; head -n 2 clean.jsonl", workdir=p.folder
+                "wc -l < clean.jsonl; wc -l < rejected.txt; head -n 1 clean.jsonl", workdir=p.folder
             )
-            return f"Lines by file, and the first records:\n{shown.text.strip()}"
+            kept, torn, first = shown.text.strip().splitlines()[:3]
+            return (
+                f"I counted again: {plural(kept, 'record')} in clean.jsonl, "
+                f"{plural(torn, 'line')} in "
+                f"rejected.txt. The first record is `{first}`."
+            )
         (shown,) = yield sh(f"tail -n 1 {p.folder}/SOURCE.txt")
         return f"The note ends with the line `{shown.text.strip()}`."
 
