@@ -88,6 +88,7 @@ class Phrasebook:
         self.voice = voice
         self._rng = rng
         self._used: dict[str, int] = {}
+        self._said: set[str] = set()
         self.last = ""
         """The key that was asked for last."""
         common = voices()["common"]
@@ -120,7 +121,12 @@ class Phrasebook:
         self._used[template] = least + 1
         if _PLURAL.search(_NOUN.split(slots.get("label", ""), maxsplit=1)[0]):
             template = _agreeing(template)
-        return template.format_map(slots)
+        text = template.format_map(slots)
+        if text in self._said and key != "again.prefix" and self.has("again.prefix", **slots):
+            text = f"{self.say('again.prefix', **slots)}{text}"
+            self.last = key
+        self._said.add(text)
+        return text
 
 
 _NOUN = re.compile(r" (?:of|in|for|to|from|into|with|on|at|by|between) ")

@@ -17,6 +17,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.users import looking, temperament
 from ise_env.users.agent_move import AgentMove, classify
 from ise_env.users.digest import GONE
+from ise_env.users.language import language_of
 from ise_env.users.ledger import GoalState, Ledger, answer_of, asked_as
 from ise_env.users.phrasing import (
     Phrasebook,
@@ -65,7 +66,7 @@ class RuleUser:
         self.context = pieces.context if pieces else ()
         self.book = Ledger(tuple(subgoals) if pieces is None else pieces.subgoals)
         self._persona = intent.persona
-        self.voice = voice_for(intent.persona, intent.language, rng)
+        self.voice = voice_for(intent.persona, spoken(intent), rng)
         self._phrases = Phrasebook(self.voice, rng)
         self._habits = temperament.draw(rng, self.voice, len(self.book.goals))
         self._rng = rng
@@ -349,6 +350,11 @@ class RuleUser:
             verdict=verdict,
         )
         return self.book.record(turn)
+
+
+def spoken(intent: Intent) -> str:
+    """The language of an intent's utterance; what the record says where that is uncertain."""
+    return language_of(intent.utterance[:2_000]) or intent.language
 
 
 def _bounded(sentences: Sequence[str], limit: int = 320) -> str:

@@ -23,7 +23,10 @@ def book(voice: str = "casual") -> Phrasebook:
     return Phrasebook(voices()[voice], np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("name", sorted(voices()))
+ENGLISH = sorted(name for name, voice in voices().items() if voice.language == "en")
+
+
+@pytest.mark.parametrize("name", ENGLISH)
 def test_every_turn_about_a_step_names_it_or_its_result(name: str) -> None:
     naming = {"label", "label_cap", "path", "request", "ask", "short", "clause", "clause_cap"}
     for key, templates in voices()[name].wordings.items():
@@ -43,6 +46,14 @@ def test_every_voice_can_say_everything(name: str) -> None:
         if not key.startswith("open"):
             assert phrases.say(key, **slots)
     assert phrases.say("open.straight", clause="x")
+
+
+@pytest.mark.parametrize(
+    ("language", "voice"), [("es", "spanish"), ("de", "german"), ("zh", "chinese"), ("xx", None)]
+)
+def test_a_language_calls_for_its_voice(language: str, voice: str | None) -> None:
+    found = voice_for(persona("Casual"), language, np.random.default_rng(0))
+    assert found.name == (voice or "casual")
 
 
 def test_a_wording_comes_back_only_when_all_are_used_up() -> None:

@@ -244,6 +244,32 @@ def test_a_declared_change_of_mind_replaces_the_first_request() -> None:
     assert turns[-1].act == "close"
 
 
+@pytest.mark.parametrize(
+    ("utterance", "language"),
+    [
+        ("请把 data/report.csv 整理好，然后生成摘要，最后发邮件给王经理。", "zh"),
+        ("Por favor, limpia el archivo ventas.csv. Después genera un informe para mí.", "es"),
+        ("Bitte sortiere die Datei liste.csv. Danach schreib mir eine kurze Mail dazu.", "de"),
+        ("S'il te plaît, trie le fichier liste.csv et fais un résumé pour moi.", "fr"),
+        ("Приведи в порядок файл отчёт.csv и сделай сводку.", "en"),
+    ],
+)
+def test_an_intent_in_another_language_is_led_to_its_end(utterance: str, language: str) -> None:
+    asked = Intent(id="i", utterance=utterance)
+    for seed in range(4):
+        someone = make_user("rule", intent=asked, subgoals=(), rng=np.random.default_rng(seed))
+        assert someone.voice.language == language  # type: ignore[attr-defined]
+        for agent in (
+            says("好了，完成了。"),
+            says("¿Qué archivo?"),
+            says("Done, 14 rows."),
+            says(""),
+        ):
+            fresh = make_user("rule", intent=asked, subgoals=(), rng=np.random.default_rng(seed))
+            turns = converse(fresh, agent)
+            assert len({turn.message for turn in turns}) == len(turns)
+
+
 def test_dialogues_have_the_published_shape() -> None:
     def sometimes_asks(turn: UserTurn) -> Digest:
         if turn.act == "request" and len(turn.message) % 3 == 0:

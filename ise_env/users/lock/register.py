@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from ise_env.users.digest import mentioned
-from ise_env.users.lock.language import language_of
+from ise_env.users.language import language_of
 from ise_env.users.lock.scene import Scene, Violation, without, words
 from ise_env.users.protocol import UserTurn
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ise_env.users.language import language_of
 from ise_env.users.lock import corpus, judge
-from ise_env.users.lock.language import language_of
 from ise_env.users.lock.scene import Scene
 from ise_env.users.protocol import Act, UserTurn
 

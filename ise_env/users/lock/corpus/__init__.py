@@ -20,7 +20,7 @@ from typing import Any
 from ise_env.errors import ConfigError
 from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users.agent_move import classify
-from ise_env.users.lock.language import language_of
+from ise_env.users.language import language_of
 from ise_env.users.lock.scene import Register, Scene
 from ise_env.users.protocol import Digest, UserTurn
 from ise_env.workspaces.protocol import FileChange
