@@ -37,6 +37,7 @@ _LEADING = re.compile(
     r"|make sure you|let's|go ahead and)\b[\s,:]*)+",
     re.I,
 )
+_LEADING_CJK = re.compile(r"^(?:[，,；\s]|请|然后|接着|最后|再|之后|并且|帮我|麻烦你?)+")
 _WISH = re.compile(
     r"^(?:i|we)(?:'d| would)?(?: also| really)? (need|want|require|like|have)\b(?: to)?", re.I
 )
@@ -179,7 +180,7 @@ def _cut_at_verbs(part: str) -> list[str]:
 
 
 def _tidy(clause: str) -> str:
-    text = _LEADING.sub("", clause.strip()).strip()
+    text = _LEADING_CJK.sub("", _LEADING.sub("", clause.strip())).strip()
     text = re.sub(r"(, )please ", r"\1", text.rstrip(" .!?。！？;；,，"), flags=re.I)
     if re.match(r"[A-Z][a-z]+\b", text) and text.split()[0].lower() in verbs() | _OPENERS:
         text = text[0].lower() + text[1:]
