@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from ise_env.errors import IseError, ModelEndpointError
@@ -28,6 +28,7 @@ from ise_env.traces.record import ErrorRecord, Trajectory
 from ise_env.traces.store import FailedAttempt, RunStore
 
 _TICK_S = 0.2
+_TOLD_OF_A_KIND = 10
 _SAVE_COUNTS_EVERY_S = 15.0
 _ABORT_DEADLINE_S = 20.0
 """How long stopping at once may take before threads that do not end are left behind."""
@@ -107,6 +108,7 @@ class Collector:
         self._guard = threading.Lock()
         self._players: set[Player] = set()
         self._session_done = 0
+        self._told: Counter[str] = Counter()
         self._given_up_in_a_row = 0
         self._why_stopped: str = ""
         self._fatal: IseError | None = None
@@ -291,9 +293,7 @@ class Collector:
             self._counts.failed_attempts += 1
         if error.retryable and job.attempt < self._pace.max_attempts:
             pause = self._pace.pause_before(job.attempt + 1)
-            self._messages.append(
-                f"{job.intent.id}: {error.kind}: {error.message}; again in {pause:.0f} s"
-            )
+            self._tell(job, error, f"again in {pause:.0f} s")
             self._schedule.retry(job, pause)
             return
         self._give_up(job, error, failed.error)
@@ -309,12 +309,22 @@ class Collector:
             worked = self._session_done > in_a_row
             patience = self._pace.give_up_after if worked else min(5, self._pace.give_up_after)
         line = f"{error.kind}: {error.message}"
-        self._messages.append(f"{job.intent.id}: invalid: {line}")
+        self._tell(job, error, "given up")
         refused = isinstance(cause, ModelEndpointError) and cause.status in (401, 403)
         if refused:
             self.stop(f"{line}; every other episode would fail the same way")
         elif in_a_row >= patience:
             self.stop(f"{in_a_row} episodes in a row were invalid, the last with {line}")
+
+    def _tell(self, job: Job, error: ErrorRecord, what_now: str) -> None:
+        """Say that an attempt failed; of a kind that fails all the time, only the first few."""
+        with self._guard:
+            self._told[error.kind] += 1
+            count = self._told[error.kind]
+        if count <= _TOLD_OF_A_KIND:
+            self._messages.append(f"{job.intent.id}: {error.kind}: {error.message}; {what_now}")
+        if count == _TOLD_OF_A_KIND:
+            self._messages.append(f"further errors of kind {error.kind} are only counted")
 
     def _fail(self, error: BaseException) -> None:
         if not isinstance(error, IseError):

@@ -125,6 +125,8 @@ def _continue_run(request: Request, prices: Prices | None) -> tuple[RolloutConfi
     layout = Layout(request.out)
     manifest = layout.read_manifest()
     began = manifest.configuration
+    if "rollout" not in began:
+        raise ConfigError(f"{request.out}: holds imported records, which cannot be continued")
     fields = {**_as_dict(began.get("rollout")), **request.config}
     config = configuration_of(fields)
     refuse_changes(manifest, config, str(request.out))

@@ -64,7 +64,7 @@ def smoke(
             },
             n=n,
             prices=prices,
-            pace=Pace(concurrency=concurrency, max_attempts=2, give_up_after=3),
+            pace=Pace(concurrency=concurrency, max_attempts=2, retry_pause_s=1.0, give_up_after=3),
         )
         outcome = collect(request, display_for(Console(stderr=True)))
         if not outcome.snapshot.finished:

@@ -195,7 +195,7 @@ def test_one_interrupt_finishes_what_is_played_and_resume_goes_on(
     tmp_path, many, local_backend, ise
 ):
     run = tmp_path / "run"
-    process = rollout(many, run, "-n", 30)
+    process = rollout(many, run, "-n", 16)
     wait_for_records(run, 3)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
@@ -205,12 +205,12 @@ def test_one_interrupt_finishes_what_is_played_and_resume_goes_on(
     assert "Traceback" not in err
     checkup = check_run(run)
     assert checkup.sound
-    assert 3 <= checkup.records < 30
+    assert 3 <= checkup.records < 16
     assert Layout(run).read_manifest().status == "interrupted"
     status, out, _ = ise("rollout", "--resume", "--out", run, "--json", "--concurrency", 3)
-    assert (status, json.loads(out)["finished"]) == (0, 30)
+    assert (status, json.loads(out)["finished"]) == (0, 16)
     assert check_run(run).findings == []
-    assert len({r.episode_id for r in read_run(run)}) == 30
+    assert len({r.episode_id for r in read_run(run)}) == 16
 
 
 @pytest.mark.parametrize("last", [signal.SIGINT, signal.SIGTERM])
@@ -239,20 +239,20 @@ def test_a_killed_collector_is_resumed_without_loss_or_duplicate(
     tmp_path, many, local_backend, ise
 ):
     run, finished = tmp_path / "run", set()
-    process = rollout(many, run, "-n", 25)
-    for kill_at in (4, 12):
+    process = rollout(many, run, "-n", 14)
+    for kill_at in (3, 8):
         wait_for_records(run, kill_at)
         finished |= {r.episode_id for r in read_run(run)}
         started = descendants(process.pid)
         process.kill()
         process.communicate()
         assert all_gone(started)
-        if kill_at == 4:
+        if kill_at == 3:
             process = start("rollout", "--resume", "--out", run, "--concurrency", 3)
     status, out, err = ise("rollout", "--resume", "--out", run, "--json")
-    assert (status, json.loads(out)["finished"]) == (0, 25), err
+    assert (status, json.loads(out)["finished"]) == (0, 14), err
     ids = [r.episode_id for r in read_run(run)]
-    assert len(ids) == len(set(ids)) == 25
+    assert len(ids) == len(set(ids)) == 14
     assert finished <= set(ids)
     assert check_run(run).findings == []
 
@@ -285,3 +285,32 @@ def test_agents_are_split_at_the_right_commas():
     ]
     spec = "openai:m@http://a/v1#temperature=0.1,top_p=1"
     assert split_agents(f"{spec} nop") == [spec, "nop"]
+
+
+def test_an_imported_run_is_read_but_not_continued(ise, tmp_path):
+    record = {
+        "intent": "tidy up",
+        "intent_id": "i1",
+        "messages": [{"role": "user", "content": "x"}],
+    }
+    path = tmp_path / "record.json"
+    path.write_text(json.dumps(record))
+    run = tmp_path / "run"
+    status, out, _ = ise("import", "isetrace", path, "--out", run)
+    assert (status, out.startswith("1 trajectories")) == (0, True)
+    assert ise("stats", run)[0] == ise("show", run, "0")[0] == ise("fsck", run)[0] == 0
+    status, _, err = ise("rollout", "--resume", "--out", run)
+    assert (status, "imported records, which cannot be continued" in err) == (2, True)
+    status, out, _ = ise("reexec", run)
+    assert (status, "recorded elsewhere" in out) == (0, True)
+
+
+def test_parts_of_a_job_array_are_merged(ise, many, tmp_path, local_backend):
+    parts = [tmp_path / "p0", tmp_path / "p1"]
+    for i, part in enumerate(parts):
+        arguments = ("--intents", many, "-n", 5, "--agent", "policies:Say", "--user", "none", "-q")
+        assert ise("rollout", *arguments, "--shard", f"{i}/2", "--out", part)[0] == 0
+    status, out, _ = ise("merge", *parts, "--out", tmp_path / "all")
+    assert (status, out) == (0, f"5 of 5 episodes in {tmp_path / 'all'}\n")
+    assert ise("rollout", "--resume", "--out", tmp_path / "all", "-n", 6, "-q")[0] == 0
+    assert check_run(tmp_path / "all").findings == []
