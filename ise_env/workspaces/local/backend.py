@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ise_env.errors import ConfigError, WorkspaceError
+from ise_env.errors import ConfigError, IseError, WorkspaceError
 from ise_env.workspaces.channel import Channel
-from ise_env.workspaces.local import cgroups, images, requirements, templates
+from ise_env.workspaces.local import cgroups, delegation, images, requirements, templates
 from ise_env.workspaces.local import limits as limit_rules
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
@@ -198,7 +198,11 @@ class LocalBackend:
         program = requirements.bubblewrap()
         if program.status == "unavailable":
             return Probe(self.name, (program,))
-        enforced = limit_rules.find()
+        try:
+            enforced = self._ready().enforced
+        except (IseError, OSError) as error:
+            refused = requirements.refused(error)
+            return Probe(self.name, (program, refused, *limit_rules.find().requirements))
         weak = tuple(r.name for r in enforced.requirements if r.status != "enforced")
         tried = requirements.trial(self.create, weak)
         return Probe(self.name, (program, *tried, *enforced.requirements))
@@ -232,7 +236,6 @@ def _prepare(image: str) -> _Machine:
     state = roots.state_directory()
     bwrap = _bubblewrap()
     root = roots.image_root(state, image, bwrap) if image else roots.host_root(state)
-    enforced = limit_rules.find()
     store = state / "templates"
     store.mkdir(exist_ok=True)
     owner = (SANDBOX_UID, SANDBOX_UID) if limit_rules.is_root() else None
@@ -245,9 +248,30 @@ def _prepare(image: str) -> _Machine:
         "bwrap": bwrap,
         "arguments": _arguments(bwrap),
         "program": [root.python, "-I", "-S", "-E", "-X", "utf8", f"{roots.INSIDE}/boot.pyc"],
-        "seccomp": enforced.seccomp,
     }
-    return _Machine(root, enforced, SpawnerClient(config), store, owner)
+    enforced = limit_rules.find(cgroups.place())
+    config["seccomp"] = enforced.seccomp
+    try:
+        if enforced.placement.missing and delegation.prefix():
+            with contextlib.suppress(OSError, EOFError):
+                return _in_scope(root, config, store, owner)
+        return _Machine(root, enforced, SpawnerClient(config), store, owner)
+    except (OSError, EOFError) as error:
+        mend = requirements.mend(str(error))
+        raise WorkspaceError(f"no sandbox can be started: {error}; to mend it: {mend}") from error
+
+
+def _in_scope(
+    root: roots.Root, config: dict[str, Any], store: Path, owner: tuple[int, int] | None
+) -> _Machine:
+    """Start the spawner in a scope of its own, and find the limits that can be set there."""
+    spawner = SpawnerClient(config, delegation.prefix(), delegation.environment())
+    try:
+        enforced = limit_rules.find(delegation.placement(spawner.pid))
+    except OSError:
+        spawner.close()
+        raise
+    return _Machine(root, enforced, spawner, store, owner)
 
 
 def _bubblewrap() -> str:

@@ -15,9 +15,10 @@ WORKING_MEMORY = 64 * 2**20
 """Least memory left for processes when everything that can be written is full."""
 
 MEND_CGROUP = (
-    "run as root, or in a scope of your own: systemd-run --user --scope -p Delegate=yes ...; "
-    "in a container, give it a writable cgroup (docker run --privileged, or --cgroupns=host "
-    "-v /sys/fs/cgroup:/sys/fs/cgroup:rw)"
+    "run as root, or where the user's systemd can be reached (XDG_RUNTIME_DIR, systemd-run); in "
+    "a container, give it a writable cgroup whose processes have been moved down: docker run "
+    "--privileged, then mkdir /sys/fs/cgroup/init and write every pid of "
+    "/sys/fs/cgroup/cgroup.procs into /sys/fs/cgroup/init/cgroup.procs"
 )
 
 
@@ -55,9 +56,9 @@ class Enforced:
         return tuple(r.name for r in weak)
 
 
-def find(base: cgroups.Placement | None = None) -> Enforced:
-    """Find out how limits can be enforced on this machine."""
-    placement = base or cgroups.place()
+def find(placement: cgroups.Placement | None = None) -> Enforced:
+    """Find out how limits can be enforced on this machine, with groups where they are found."""
+    placement = placement or cgroups.place()
     requirements = [_controller(name, placement) for name in cgroups.CONTROLLERS]
     try:
         program = seccomp.program()

@@ -38,8 +38,8 @@ def bubblewrap() -> Requirement:
     """Look for bwrap and the options that its version has."""
     path = shutil.which("bwrap")
     if path is None:
-        mend = "apt-get install bubblewrap (or dnf, pacman, apk: the same name)"
-        return Requirement("bubblewrap", "unavailable", "bwrap is not on PATH", mend)
+        install = "apt-get install bubblewrap (or dnf, pacman, apk: the same name)"
+        return Requirement("bubblewrap", "unavailable", "bwrap is not on PATH", install)
     result = subprocess.run([path, "--version"], capture_output=True, text=True, check=False)
     version = result.stdout.strip().removeprefix("bubblewrap ")
     numbers = [int(number) for number in re.findall(r"\d+", version)[:2]]
@@ -56,6 +56,11 @@ def has_option(bwrap: str, option: str) -> bool:
     return option in result.stdout + result.stderr
 
 
+def refused(error: Exception) -> Requirement:
+    """Say that no workspace can be started, and what to do about it."""
+    return Requirement("namespaces", "unavailable", str(error), mend(str(error)))
+
+
 def trial(create: Callable[..., Workspace], degraded: tuple[str, ...]) -> list[Requirement]:
     """Start a workspace and ask what holds inside."""
     try:
@@ -63,7 +68,7 @@ def trial(create: Callable[..., Workspace], degraded: tuple[str, ...]) -> list[R
             template=[SeedFile("probe", b"")], allow_degraded=degraded, owner="probe"
         )
     except IseError as error:
-        return [Requirement("namespaces", "unavailable", str(error), _mend(str(error)))]
+        return [refused(error)]
     try:
         facts = workspace.run(["python3", "-c", _FACTS], timeout_s=30)
         found = workspace.run(f"for p in {' '.join(PROGRAMS)}; do command -v $p; done")
@@ -144,7 +149,7 @@ def in_container() -> str:
     return ""
 
 
-def _mend(error: str) -> str:
+def mend(error: str) -> str:
     """Say what a person can do when the kernel refuses a sandbox."""
     if _sysctl("user.max_user_namespaces") == "0":
         return "sysctl -w user.max_user_namespaces=15000"
@@ -169,6 +174,6 @@ def _mend(error: str) -> str:
                 "run as root; or sysctl -w kernel.apparmor_restrict_unprivileged_userns=0; or "
                 f"AppArmor profiles for bwrap and for this Python, like: {_APPARMOR_PROFILE}"
             )
-    if "bwrap" in error or "mount" in error or "unshare" in error:
+    if any(word in error for word in ("bwrap", "mount", "unshare", "namespace")):
         return "run as root, or where user and mount namespaces are allowed"
-    return ""
+    return "ise doctor says more"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -120,13 +121,20 @@ class SpawnerClient:
 
     Args:
         config: What the spawner is configured with; see `spawner.Spawner`.
+        prefix: Command that starts it, if it is not started directly.
+        environment: What that command needs.
     """
 
-    def __init__(self, config: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        prefix: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._lock = threading.Lock()
         ours, theirs = socket.socketpair()
         folder = Path(__file__).parent.parent.parent
-        command = [sys.executable, "-I", "-S", "-c", _PROGRAM, str(folder)]
+        command = [*prefix, sys.executable, "-I", "-S", "-c", _PROGRAM, str(folder)]
         try:
             self._process = subprocess.Popen(
                 command,
@@ -144,6 +152,11 @@ class SpawnerClient:
         if "error" in answer:
             self.close()
             raise OSError(answer["errno"], answer["error"])
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return self._process.pid
 
     @property
     def alive(self) -> bool:
