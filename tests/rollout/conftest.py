@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from ise_env.rollout.cli import main
 from ise_env.rollout.collector import Pace
 from ise_env.rollout.progress import NoDisplay
 from ise_env.rollout.session import Request, collect
@@ -28,5 +30,19 @@ def rollout(tmp_path, intents, monkeypatch, local_backend):
             config["agent"] = f"policies:{agent}"
         request = {"out": tmp_path / "run", "intents": intents, "config": config, **options}
         return collect(Request(**request, pace=Pace(**pace)), NoDisplay())
+
+    return run
+
+
+@pytest.fixture
+def ise(monkeypatch, capsys):
+    """Run a command in this process: status, standard output, standard error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["ise", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out, err = capsys.readouterr()
+        return ended.value.code or 0, out, err
 
     return run

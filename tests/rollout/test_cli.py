@@ -43,20 +43,6 @@ def start(*arguments, **options):
 
 
 @pytest.fixture
-def ise(monkeypatch, capsys):
-    """Run a command in this process: status, standard output, standard error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ise", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
 def many(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     path = tmp_path / "many.txt"

@@ -8,7 +8,6 @@ import pytest
 
 from ise_env.agents.serve import ScriptedServer
 from ise_env.intents.sampler import sample
-from ise_env.rollout.cli import main
 
 
 @pytest.fixture(scope="module")
@@ -16,18 +15,6 @@ def suite(tmp_path_factory):
     path = tmp_path_factory.mktemp("suite") / "intents.jsonl"
     path.write_text("".join(i.model_dump_json() + "\n" for i in sample(3, 21, kits=["file-io/*"])))
     return path
-
-
-@pytest.fixture
-def ise(monkeypatch, capsys):
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["ise", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return ended.value.code or 0, out, err
-
-    return run
 
 
 def test_agents_are_compared_and_an_evaluation_is_continued(ise, suite, tmp_path, local_backend):
