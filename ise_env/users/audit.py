@@ -25,7 +25,7 @@ from ise_env.users.ledger import answer_of
 from ise_env.users.lock import Register, Scene, judge
 from ise_env.users.lock.scene import ngrams, words
 from ise_env.users.protocol import Digest, UserTurn
-from ise_env.users.split import split
+from ise_env.users.split import split, step
 from ise_env.users.wilson import wilson
 
 LATE_TURNS = 3
@@ -223,7 +223,7 @@ class _Record:
     def __init__(self, trajectory: Trajectory) -> None:
         self._trajectory = trajectory
         intent = trajectory.intent
-        self._goals = {goal.id: goal for goal in _subgoals(intent)}
+        self._goals = {goal.id: goal for goal in _subgoals(intent, trajectory.ledger or {})}
         self._context = "" if intent.tasks else " ".join(split(intent.utterance).context)
         self._asked: list[str] = []
         changes = trajectory.workspace.diff if trajectory.workspace else []
@@ -262,9 +262,12 @@ class _Record:
         )
 
 
-def _subgoals(intent: Intent) -> tuple[SubGoal, ...]:
+def _subgoals(intent: Intent, ledger: dict[str, Any]) -> tuple[SubGoal, ...]:
     if not any(task.kit for task in intent.tasks):
-        return split(intent.utterance).subgoals
+        return tuple(
+            step(number, str(goal["request"]), str(goal["label"]))
+            for number, goal in enumerate(ledger.get("subgoals", []), 1)
+        )
     try:
         return tuple(g for task in bind(intent, allow_kit_drift=True) for g in task.subgoals())
     except ConfigError:

@@ -33,11 +33,12 @@ def make_user(
             `replay:RUN`.
         intent: Who asks, and for what.
         subgoals: The kits' steps with the episode's ids; empty where no kit stands behind the
-            intent, whose utterance is then split by rules.
+            intent, whose utterance is then split: by the user's model, or by rules.
         rng: All of the user's randomness.
 
     Raises:
         ConfigError: There is no such user, or it lacks something.
+        ModelEndpointError: The model that was to split the utterance cannot be reached.
     """
     kind, options, rest = parse(spec)
     name = "+".join([kind, *options])
@@ -51,13 +52,16 @@ def make_user(
         from ise_env.users.replay import replay_user
 
         return replay_user(rest, intent)
-    planner = RuleUser(intent, subgoals, rng, grounded="no-grounding" not in options, name=name)
+    grounded = "no-grounding" not in options
     if kind == "rule":
-        return planner
+        return RuleUser(intent, subgoals, rng, grounded=grounded, name=name)
     from ise_env.llm import Endpoint, client_for
     from ise_env.users.llm_user import LLMUser
+    from ise_env.users.model_split import split_with
 
     client = client_for(Endpoint.parse(rest))
+    pieces = None if subgoals else split_with(client, intent.utterance)
+    planner = RuleUser(intent, subgoals, rng, pieces=pieces, grounded=grounded, name=name)
     return LLMUser(planner, intent, client, lock="no-lock" not in options, name=name)
 
 

@@ -132,7 +132,13 @@ class Ledger:
         """The ledger as JSON-able data."""
         return {
             "subgoals": [
-                {"id": s.goal.id, "believed": s.believed, "asked_at": s.asked_at}
+                {
+                    "id": s.goal.id,
+                    "believed": s.believed,
+                    "asked_at": s.asked_at,
+                    "request": s.goal.request,
+                    "label": s.goal.label,
+                }
                 for s in self.goals.values()
             ],
             "facts": [

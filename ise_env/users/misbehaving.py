@@ -108,7 +108,9 @@ class MisbehavingModel:
         self.close()
 
     def answer(self, messages: Sequence[Mapping[str, Any]]) -> str:
-        """The content of the next answer to a user prompt."""
+        """The content of the next answer to a user prompt; '' for anything else."""
+        if len(messages) < 2:
+            return ""
         asked = _Asked.read(str(messages[1]["content"]), self.known)
         style = str(messages[0]["content"])
         with self._lock:

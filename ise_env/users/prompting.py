@@ -19,7 +19,7 @@ from ise_env.users.ledger import Ledger, asked_as
 from ise_env.users.phrasing import Voice
 from ise_env.users.protocol import Digest, UserTurn
 
-FILES = ("role.v1.md", "turn.v1.md", "acts.v1.toml")
+FILES = ("role.v1.md", "turn.v1.md", "acts.v1.toml", "split.v1.md")
 _TRANSCRIPT = 5_000
 _RECENT, _OLDER = 1_600, 240
 _REQUEST = 1_600

@@ -27,7 +27,7 @@ from ise_env.users.phrasing import (
     voice_for,
 )
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
-from ise_env.users.split import split
+from ise_env.users.split import Split, split
 from ise_env.workspaces.protocol import FileChange
 
 VERSION = "1"
@@ -44,6 +44,7 @@ class RuleUser:
         intent: Who asks, and the whole utterance (never said at once).
         subgoals: The steps; empty for an intent without kits, whose utterance is then split.
         rng: All of the user's randomness.
+        pieces: The utterance taken apart, where that was done already.
         grounded: False sees the agent's text only (the ablation without grounding).
         name: For the provenance.
 
@@ -59,10 +60,11 @@ class RuleUser:
         subgoals: Sequence[SubGoal],
         rng: np.random.Generator,
         *,
+        pieces: Split | None = None,
         grounded: bool = True,
         name: str = "rule",
     ) -> None:
-        pieces = None if subgoals else split(intent.utterance)
+        pieces = None if subgoals else pieces or split(intent.utterance)
         self.context = pieces.context if pieces else ()
         self.book = Ledger(tuple(subgoals) if pieces is None else pieces.subgoals)
         self._persona = intent.persona

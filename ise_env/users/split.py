@@ -103,7 +103,7 @@ def split(utterance: str) -> Split:
             _tidy(" ".join(utterance.split())) or utterance.strip() or "help me"
         ]
         context = context if wishes else []
-    return Split(tuple(context), tuple(_subgoal(i, s) for i, s in enumerate(_grouped(steps), 1)))
+    return Split(tuple(context), tuple(step(i, s) for i, s in enumerate(_grouped(steps), 1)))
 
 
 def label(request: str) -> str:
@@ -216,10 +216,21 @@ def _grouped(steps: list[str]) -> list[str]:
     return steps
 
 
-def _subgoal(number: int, request: str) -> SubGoal:
-    values = mentioned(request) + _HARD_NUMBER.findall(request)
+def details(text: str) -> list[str]:
+    """Paths, versions and figures in a text, each once."""
+    found = mentioned(text) + _HARD_NUMBER.findall(text)
+    return list(dict.fromkeys(value for value in found if value in text))
+
+
+def step(number: int, request: str, name: str | None = None) -> SubGoal:
+    """The sub-goal without checks that a clause of an utterance becomes.
+
+    Args:
+        number: Its place, from 1.
+        request: The clause.
+        name: What to call it; read from the clause when None.
+    """
     facts = tuple(
-        Fact(f"u.s{number}.f{i}", value)
-        for i, value in enumerate(dict.fromkeys(v for v in values if v in request), 1)
+        Fact(f"u.s{number}.f{i}", value) for i, value in enumerate(details(request)[:12], 1)
     )
-    return SubGoal(f"u.s{number}", request, label(request), facts[:12])
+    return SubGoal(f"u.s{number}", request, name or label(request), facts)
