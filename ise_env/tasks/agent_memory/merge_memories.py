@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -89,7 +89,7 @@ def disagreeing(first: list[Entry], second: list[Entry]) -> list[str]:
     return sorted(t for t in ours.keys() & theirs.keys() if ours[t][2] != theirs[t][2])
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive both files from the parameters."""
     d = Draw(p.content)

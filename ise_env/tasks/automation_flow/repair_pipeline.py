@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def run(p: Params, orders: list[tuple[str, str, int]]) -> str:
     return "\n".join(["REPORT", *lines]) + "\n"
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the pipeline from the parameters."""
     d = Draw(p.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -79,7 +79,7 @@ class World:
     left: int
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the job's state from the parameters."""
     d = Draw(p.content)
@@ -258,6 +258,7 @@ class ResumeBatch(Kit[Params]):
         return (
             f"Process {pid} was gone, so I removed its lock and ran the job.{cut} It says: "
             + found(r"^(all \d+ done)", ran.text)
+            + "."
         )
 
     def _sum(self, p: Params) -> Solution:

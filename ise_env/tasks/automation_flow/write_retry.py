@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -81,7 +81,7 @@ def log(p: Params, statuses: list[int], most: int) -> str:
     )
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the folder from the parameters."""
     d = Draw(p.content)

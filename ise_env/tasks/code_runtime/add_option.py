@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -126,7 +126,7 @@ def _rows(d: Draw, p: Params, count: int) -> list[Row]:
     return rows
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the program from the parameters."""
     d = Draw(p.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -44,7 +44,7 @@ class World:
         return sum(len(self.contents[path].encode()) for path in self.copies)
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the files: originals, exact copies, and files that only look like copies."""
     d = Draw(p.content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -52,7 +52,7 @@ class World:
     missing: list[str]
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive photos and manifest from the parameters."""
     d = Draw(p.content)

@@ -6,7 +6,7 @@ import gzip
 import io
 import tarfile
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class World:
     others: dict[str, str]
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the documents from the parameters."""
     d = Draw(p.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -60,7 +60,7 @@ class World:
         return round(sum(float(row[2]) for row in self.open), 2)
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the tables from the parameters."""
     d = Draw(p.content)

@@ -7,7 +7,7 @@ import io
 import statistics
 from collections import defaultdict
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -96,7 +96,7 @@ def _number(text: str) -> float | None:
         return None
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the figures from the parameters."""
     d = Draw(p.content)

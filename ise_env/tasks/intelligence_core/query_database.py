@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -63,7 +63,7 @@ class World:
         return [(town, str(len(cents)), money(sum(cents))) for town, cents in rows]
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the shop from the parameters."""
     d = Draw(p.content)

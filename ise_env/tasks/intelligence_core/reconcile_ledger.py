@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -57,7 +57,7 @@ class World:
         return round(sum(float(row[2]) for row in self.mismatches), 2)
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive both tables from the parameters."""
     d = Draw(p.content)
@@ -226,9 +226,8 @@ class ReconcileLedger(Kit[Params]):
             return f"I could not write {report}: {saved.text}"
         (counted,) = yield sh(f"tail -n +2 {report} | cut -d, -f2 | sort | uniq -c")
         aside = " The bank's trailer line is no booking, so I left it out." if trailer else ""
-        return (
-            f"Both files compared. Mismatches by problem:\n{counted.text.strip()}\n{aside}".strip()
-        )
+        kinds = ", ".join(" ".join(line.split()) for line in counted.text.splitlines())
+        return f"I compared both files. Mismatches by problem: {kinds}.{aside}"
 
     def _net(self, p: Params) -> Solution:
         report, notes = f"{p.folder}/mismatches.csv", f"{p.folder}/notes.md"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -67,7 +67,7 @@ class World:
     """Id of a commit on main that must stay out of the release."""
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive both branches from the parameters."""
     d = Draw(p.content)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -49,7 +49,7 @@ def settings_file(values: dict[str, int], title: str) -> str:
     return "\n".join(parts)
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive both histories from the parameters."""
     d = Draw(p.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -43,7 +43,7 @@ class World:
     changelog: str
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the history from the parameters."""
     d = Draw(p.content)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class World:
     author: str
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the history from the parameters."""
     d = Draw(p.content)

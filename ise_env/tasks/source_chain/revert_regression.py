@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class World:
     later: dict[str, str]
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the history from the parameters."""
     d = Draw(p.content)

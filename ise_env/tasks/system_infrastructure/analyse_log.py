@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class World:
     requests: int
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the log from the parameters: the day before, the day, the day after."""
     d = Draw(p.content)

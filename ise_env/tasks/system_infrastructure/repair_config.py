@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -102,7 +102,7 @@ class World:
         return hashlib.sha256(json.dumps(self.values, sort_keys=True).encode()).hexdigest()[:10]
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive right values and faults from the parameters."""
     d = Draw(p.content)

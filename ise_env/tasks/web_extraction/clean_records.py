@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -67,7 +67,7 @@ class World:
         return max(float(record["price"]) for record in self.clean)
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the lines from the parameters."""
     d = Draw(p.content)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def _keys(d: Draw, topic: str, count: int) -> list[str]:
     return [f"Line {n}" for n in d.some(range(1, 99), count)]
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive both versions from the parameters."""
     d = Draw(p.content)

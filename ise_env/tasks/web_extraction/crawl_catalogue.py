@@ -7,7 +7,7 @@ import html
 import io
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -68,7 +68,7 @@ def parsed(text: str) -> str:
     return f"{float(figures.replace(',', '')):.2f}"
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the saved site from the parameters."""
     d = Draw(p.content)
@@ -271,7 +271,7 @@ class CrawlCatalogue(Kit[Params]):
         if saved.failed:
             return f"dear.csv could not be written: {saved.text}"
         (shown,) = yield sh(f"sed -n 2p {p.folder}/dear.csv")
-        return f"The dearest costs {top[0][1]}: {shown.text.strip()}. The three are in dear.csv."
+        return f"The dearest costs {top[0][1]}: `{shown.text.strip()}`. The three are in dear.csv."
 
     def _grep(self, p: Params) -> Solution:
         (pages,) = yield sh("grep -rl price site", workdir=p.folder)

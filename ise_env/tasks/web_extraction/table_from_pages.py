@@ -7,7 +7,7 @@ import html
 import io
 import json
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -88,7 +88,7 @@ class World:
         return sum(stock == "0" for *_, stock in self.rows)
 
 
-@cache
+@lru_cache(maxsize=64)
 def world(p: Params) -> World:
     """Derive the shop from the parameters."""
     d = Draw(p.content)
@@ -209,8 +209,9 @@ class TableFromPages(Kit[Params]):
                 "grep -c 'class=\"product\"' page-*.html; tail -n +2 catalog.csv | wc -l",
                 workdir=p.folder,
             )
-            rows = count.text.split()[-1]
-            return f"The table has {plural(rows, 'row')}; products by page:\n{count.text.strip()}"
+            *by_page, rows = count.text.split()
+            counted = ", ".join(by_page)
+            return f"The table has {plural(rows, 'row')}; products by page: {counted}."
         (shown,) = yield read(f"{p.folder}/summary.json")
         return f"The summary says:\n{shown.text.strip()}"
 
