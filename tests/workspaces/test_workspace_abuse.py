@@ -133,7 +133,12 @@ def test_fork_bomb_of_a_session_ends_with_it(victim: Workspace, probe: Probe) ->
     needs(probe, "pids")
     running = victim.run("setsid bash -c 'while :; do bash -c : & done'", yield_after_s=0)
     assert isinstance(running, Running)
-    time.sleep(0.3)  # let it grow; nothing waits for this
+    deadline = time.monotonic() + 20
+    while (
+        int("".join(filter(str.isdecimal, shell(victim, "ps ax | wc -l"))) or 99) < 10
+        and time.monotonic() < deadline
+    ):
+        pass  # until it has grown, or nothing else can be started any more
     victim.forget(running.session)
     still_works(victim)
     assert int(shell(victim, "ps ax | wc -l")) < 10

@@ -148,7 +148,7 @@ def test_head_and_tail_of_long_output(make: Make) -> None:
 
 
 def test_timeout_kills_and_says_so(workspace: Workspace) -> None:
-    result = done(workspace.run("echo before; sleep 100; echo after", timeout_s=0.2))
+    result = done(workspace.run("echo before; sleep 100; echo after", timeout_s=1.0))
     assert result.timed_out
     assert result.output == b"before\n"
     assert result.signal == signal.SIGKILL
@@ -210,7 +210,7 @@ def test_background_session(workspace: Workspace) -> None:
 
 
 def test_command_goes_to_the_background_after_a_while(workspace: Workspace) -> None:
-    running = started(workspace.run("echo early; sleep 0.5; echo late", yield_after_s=0.2))
+    running = started(workspace.run("echo early; sleep 2; echo late", yield_after_s=1.0))
     assert running.output == b"early\n"
     assert await_end(workspace, running.session).output == b"late\n"
 
@@ -264,7 +264,7 @@ def test_timeouts_spare_sessions_and_earlier_daemons(workspace: Workspace) -> No
     session = started(workspace.run("(setsid sleep 61 &) ; sleep 62", yield_after_s=0)).session
     shell(workspace, "setsid sleep 63 & ")
     result = done(
-        workspace.run("setsid sleep 71 & (sleep 72 &) ; nohup sleep 73 & sleep 74", timeout_s=0.5)
+        workspace.run("setsid sleep 71 & (sleep 72 &) ; nohup sleep 73 & sleep 74", timeout_s=1.0)
     )
     assert result.timed_out
     listed = shell(workspace, "ps ax -o args")
