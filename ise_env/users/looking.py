@@ -58,9 +58,8 @@ def contradiction(state: GoalState, digest: Digest, book: Ledger) -> str:
 
 
 def is_vague(move: AgentMove, digest: Digest) -> bool:
-    """Whether the message gives nothing to go on: no work, no file, hardly a word."""
-    worked = digest.tool_calls or digest.changes
-    return move.kind == "said" and not worked and len(digest.agent_text.strip()) < 40
+    """Whether the message gives nothing to go on: no file came of it, and hardly a word."""
+    return move.kind == "said" and not digest.changes and len(digest.agent_text.strip()) < 40
 
 
 def question_about(state: GoalState, digest: Digest, book: Ledger) -> Question | None:

@@ -33,6 +33,8 @@ CASES = [
     ("So far I sorted half of the folder.", "partial"),
     ("I got stuck on the fix, it is not finished.", "partial"),
     ("The answer is 42.", "said"),
+    ("I am not going to do anything.", "said"),
+    ("I have nothing to do here.", "said"),
     ("It prints 3 lines; the report has ? lines.", "said"),
     ("你想用哪个文件？", "asked"),
     ("报告已经写好了。", "said"),

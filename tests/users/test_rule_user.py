@@ -127,6 +127,14 @@ def test_the_agents_question_gets_the_kits_answer() -> None:
     assert "count them as zero" in turns[1].message
 
 
+def test_an_answer_that_says_nothing_is_not_taken_for_a_result() -> None:
+    someone = user(2)
+    someone.open()
+    turn = someone.reply(Digest("Okay.", tool_calls=2))
+    assert turn.act == "status"
+    assert turn.subgoal == "t1.write"
+
+
 def test_a_request_for_permission_is_confirmed() -> None:
     def careful(turn: UserTurn) -> Digest:
         return Digest("Shall I write the file?") if turn.act == "request" else good(turn)
