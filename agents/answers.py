@@ -68,6 +68,9 @@ def answer(asked: Asked) -> Solution:
 def _ways(text: str) -> list[Way]:
     """Ways of answering, the one that fits best first."""
     bare = _QUOTED.sub(" ", text)
+    quoted = _QUOTED.search(text)
+    if quoted and quoted[1][:1].isdigit():
+        return [_figure, _review, _content, _history]
     fitting = [way for pattern, way in _FITS if re.search(pattern, bare, re.IGNORECASE)]
     return [*dict.fromkeys([*fitting[:2], _review, _content, _history])]
 
@@ -97,7 +100,8 @@ def _review(asked: Asked) -> Solution:
             step = review.send(replies)
     except StopIteration as stop:
         words = str(stop.value)
-        if failed and (seen := last_line(failed[-1].text)[:_MAX_QUOTE]) not in words:
+        seen = last_line(failed[-1].text)[:_MAX_QUOTE] if failed else ""
+        if failed and ("(Command " in words or seen not in words):
             return f"I looked again, and something is not right there: {_quote(seen)}"
         return words
 
@@ -116,22 +120,24 @@ def _content(asked: Asked) -> Solution:
         return f"{path} holds {plural(len(lines), 'file')}: {some}{more}." if lines else ""
     if kind.failed or not kind.text.strip().isdigit():
         return f"I cannot open {path}: {_first(kind)}"
-    (shown,) = yield sh(f"head -n 2 {_q(path)}; echo; tail -n 1 {_q(path)}")
+    (shown,) = yield sh(f"grep . {_q(path)} | sed -n '1p;$p'")
     lines = _lines(shown)
     if not lines:
         return f"{path} is empty."
     size = plural(int(kind.text), "line")
+    if len(lines) == 1:
+        return f"{path} has {size}, it reads {_quote(lines[0])}."
     return f"{path} has {size}, from {_quote(lines[0])} to {_quote(lines[-1])}."
 
 
 def _left_out(asked: Asked) -> Solution:
     """What the request or the rules beside the data say about what stays out, and what is in."""
     clause = _clause(
-        asked.goal.request, r"\b(nothing|only|but|stay out|reject|without|exclud|leav)"
+        asked.goal.request, r"\b(nothing (else|that)|only|stay out|reject|no valid|leav(e|ing))\b"
     )
     size = yield from _size(asked)
     if clause:
-        return f"Only what you told me to: “{clause}”. {size}".strip()
+        return f"I kept to your words “{clause}”. {size}".strip()
     rule = yield from _rule(asked, "only|never|not|except|without|reject|skip|unless|out")
     if rule:
         return f"I kept to what is written there, {rule}. {size}".strip()
@@ -241,18 +247,18 @@ def _unchanged(asked: Asked) -> Solution:
     path = asked.path or asked.folder
     look = f"find {_q(path)} -type f -exec sha256sum {{}} + | sort -k 2 | sha256sum | cut -c 1-10"
     (stamp,) = yield sh(look)
+    state = f" Its checksum is `{stamp.text.strip()}`." if not stamp.failed else ""
     words = [
         f"Nothing has changed in {path} since I last looked.",
-        f"I looked at {path} once more: the same as before.",
+        f"I looked at {path} once more: the same as before.{state}",
         f"Still the same in {path}; I see nothing that would have to change.",
     ]
-    fresh = next((w for w in words if w not in asked.told), f"{words[1]} ({len(asked.told)})")
-    if stamp.failed or not stamp.text.strip():
-        return fresh
-    return f"{fresh} Its checksum is `{stamp.text.strip()}`." if fresh == words[-1] else fresh
+    again = f"I have looked at {path} {len(asked.told)} times now, and it stays as it is.{state}"
+    return next((w for w in words if w not in asked.told), again)
 
 
 _FITS: tuple[tuple[str, Way], ...] = (
+    (r"\b(verif|check\b|double-check|once more|again|holds up|prove|make sure)", _review),
     (r"\b(how (do|would|can|is|should) .{0,40}\b(run|call|use|start)|to be run|to run it)",
      _how_to_run),
     (r"\b(fails?|failure|rubbish|bad|wrong file|missing\?|absent|assumption)", _on_failure),
@@ -260,12 +266,12 @@ _FITS: tuple[tuple[str, Way], ...] = (
     (r"\b(duplicate|malformed|odd|weird|irregular|looked off)", _odd_rows),
     (r"\b(le(ft|ave) .{0,12}out|omitted|exclu|dropped|throw|skip|not in|outside|left behind"
      r"|stay behind|didn't fit|not make it)", _left_out),
-    (r"\b(where.{0,20}\bfrom|based? (on|the)|sources?|draw on|evidence behind|by which rule)",
+    (r"\b(where.{0,60}\bfrom|based? (on|the)|sources?|draw on|evidence behind|by which rule)",
      _sources),
-    (r"\b(what is it for|purpose|need(ed)?\b|retained|keep|intermediate|what's)", _purpose),
+    (r"\b(what is it for|purpose|need(ed)?\b|retained|keep|intermediate|what's (this|[\w-]+[/.]))",
+     _purpose),
     (r"\b(how many|what exactly|hold|complete|all of it|whole lot|that everything|every file"
      r"|tell me what's in|what it holds)", _content),
-    (r"“", _figure),
 )  # fmt: skip
 """Words of a question, and the way of answering that fits them."""
 
@@ -304,7 +310,7 @@ def _clause(request: str, pattern: str) -> str:
     """The clause of a request that has one of the words; "" if none does."""
     for clause in re.split(r"[;,:]\s|\sand\s(?=leav|tell)", request):
         if re.search(pattern, clause, re.IGNORECASE) and len(clause) < 140:
-            return clause.strip()
+            return re.sub(r"^(but|and|where|so that) ", "", clause.strip())
     return ""
 
 
