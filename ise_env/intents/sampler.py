@@ -136,6 +136,10 @@ class Tuples:
         self._strata = {
             shape: self._strata_of(*shape) for shapes in self._shapes.values() for shape in shapes
         }
+        self._sizes = {
+            shape: [len(selections) for selections in strata.values()]
+            for shape, strata in self._strata.items()
+        }
         self._weights: dict[tuple[str, Shape], list[float]] = {}
         self._walks: dict[tuple[int, Complexity, Shape], Walk] = {}
 
@@ -210,10 +214,10 @@ class Tuples:
         key = (person, tier, shape)
         if key not in self._walks:
             persona = self._pools.personas[person]
-            sizes = [len(selections) for selections in self._strata[shape].values()]
             name = f"{self._seed} {persona.id} {tier} {shape}".encode()
             digest = hashlib.blake2b(name, digest_size=16).digest()
-            self._walks[key] = Walk(sizes, self._weights_of(persona.family, shape), digest)
+            weights = self._weights_of(persona.family, shape)
+            self._walks[key] = Walk(self._sizes[shape], weights, digest)
         return self._walks[key]
 
     def _weights_of(self, family: str, shape: Shape) -> list[float]:

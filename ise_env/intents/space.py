@@ -89,13 +89,14 @@ class Walk:
     """
 
     def __init__(self, sizes: Sequence[int], weights: Sequence[float], key: bytes) -> None:
-        heaviest = max(weights, default=0) or 1
+        # The sequences are shared between walks, of which there are many.
         self._sizes = sizes
-        self._weights = [weight / heaviest for weight in weights]
+        self._weights = weights
+        self._heaviest = max(weights, default=0) or 1
         self._key = key
         self._position = 0
-        rounds = (n / w for n, w in zip(sizes, self._weights, strict=True) if w > 0)
-        self._end = len(sizes) * (int(max(rounds, default=0)) + 2)
+        rounds = (n / w for n, w in zip(sizes, weights, strict=True) if w > 0)
+        self._end = len(sizes) * (int(self._heaviest * max(rounds, default=0)) + 2)
         self._round = (-1, Permutation(1, key))
 
     def next(self) -> tuple[int, int] | None:
@@ -104,7 +105,7 @@ class Walk:
             number, place = divmod(self._position, len(self._sizes))
             self._position += 1
             stratum = self._order(number)(place)
-            weight = self._weights[stratum]
+            weight = self._weights[stratum] / self._heaviest
             offset = self._permutation(b"offset", stratum, 2**16)(0) / 2**16
             drawn, after = int(number * weight + offset), int((number + 1) * weight + offset)
             if after > drawn and drawn < self._sizes[stratum]:
