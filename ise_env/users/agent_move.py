@@ -82,7 +82,7 @@ _MENDED = re.compile(
 )
 _PARTIAL = re.compile(
     r"\b(so far|partial(ly)?|not (yet|finished|done|complete)|incomplete|half(way)?|still (need"
-    r"|have|has|to|missing|working|left)|remain(s|ing) (to|work|steps?)|todos?\b|to-do\b|the rest)\b",
+    r"|have|has|to|missing|working|left)|remain(s|ing) (to|work|steps?)|todos?|to-dos?|the rest)\b",
     re.I,
 )
 _PROMISE = re.compile(
