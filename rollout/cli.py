@@ -13,9 +13,11 @@ import typer
 
 from ise_env.errors import ConfigError, IseError
 from ise_env.rollout.commands import (
+    audit,
     collect,
     evaluate,
     foreign,
+    image,
     intents,
     machine,
     reexec,
@@ -40,12 +42,14 @@ for group in (
     evaluate,
     intents,
     runs,
+    audit,
     upkeep,
     foreign,
     reexec,
     validate,
     serve,
     machine,
+    image,
 ):
     group.register(app)
 
