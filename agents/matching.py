@@ -29,22 +29,23 @@ def reports_absence(text: str) -> bool:
 
 
 def asked_for(text: str, goals: Iterable[SubGoal]) -> list[SubGoal]:
-    """Which sub-goals a message asks for: all of a sub-goal's fact values occur in it.
+    """Which sub-goals a message asks for: word for word, or with all of their fact values.
 
-    A request repeated word for word outweighs facts. A sub-goal whose facts are all among
-    those of another match is asked for only when it is named as well: a step that starts from
-    another's result shares its paths.
+    What stands in a request that is repeated word for word is that request's own and is no sign
+    of another. A sub-goal whose facts are all among those of another match is asked for only
+    when it is named as well: a step that starts from another's result shares its paths.
     """
     flat, goals = _flat(text), list(goals)
     verbatim = [goal for goal in goals if _flat(goal.request) in flat]
-    if verbatim:
-        return verbatim
+    for goal in verbatim:
+        flat = flat.replace(_flat(goal.request), " ")
     matches = [goal for goal in goals if goal.facts and _values(goal) <= _present(goal, flat)]
-    return [
+    clear = [
         goal
         for goal in matches
-        if is_named(text, goal) or not any(_values(goal) < _values(other) for other in matches)
+        if is_named(flat, goal) or not any(_values(goal) < _values(other) for other in matches)
     ]
+    return [goal for goal in goals if goal in verbatim or goal in clear]
 
 
 def closest(text: str, goals: Iterable[SubGoal], others: Iterable[SubGoal] = ()) -> SubGoal | None:

@@ -38,6 +38,8 @@ GOALS = [COMPARE, SUM, PORT]
         ("With book.csv, bank.csv and out/report.csv: I need the net difference, too.",
          [COMPARE, SUM]),
         ("Set the port to 80.", [PORT]),
+        ("Set the port to 80. Then take book.csv and bank.csv for out/report.csv.",
+         [COMPARE, PORT]),
         ("Is 8080 free?", []),
         ("I saw my-book.csv, bank.csv.bak and out/report.csv2.", []),
         ("Thank you.", []),
