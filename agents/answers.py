@@ -261,7 +261,7 @@ _FITS: tuple[tuple[str, Way], ...] = (
     (r"\b(verif|check\b|double-check|once more|again|holds up|prove|make sure)", _review),
     (r"\b(how (do|would|can|is|should) .{0,40}\b(run|call|use|start)|to be run|to run it)",
      _how_to_run),
-    (r"\b(fails?|failure|rubbish|bad|wrong file|missing\?|absent|assumption)", _on_failure),
+    (r"\b(fails?|failure|rubbish|bad|wrong file|missing\?|absent)", _on_failure),
     (r"\b(tr(y|ied) .{0,40}out|did you (run|try)|executed|which cases|test it)", _tried),
     (r"\b(duplicate|malformed|odd|weird|irregular|looked off)", _odd_rows),
     (r"\b(le(ft|ave) .{0,12}out|omitted|exclu|dropped|throw|skip|not in|outside|left behind"

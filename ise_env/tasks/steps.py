@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from ise_env.tasks.kit import Solution, ToolCall
+from ise_env.tasks.kit import ToolCall
 
 
 def sh(command: str, **arguments: Any) -> ToolCall:
@@ -50,14 +50,6 @@ def found(pattern: str, text: str, otherwise: str | None = None) -> str:
     if match is None and otherwise is None:
         raise NotFound(text)
     return match.group(1) if match else str(otherwise)
-
-
-def in_turn(*parts: Solution) -> Solution:
-    """Several solutions one after the other, as one."""
-    words = []
-    for part in parts:
-        words.append((yield from part))
-    return " ".join(words)
 
 
 def plural(count: int | str, noun: str, many: str = "") -> str:
