@@ -95,6 +95,6 @@ def _present(goal: SubGoal, flat: str) -> set[str]:
 
 
 def _occurs(value: str, flat: str) -> bool:
-    """As a whole: `5` is not in `15`, nor `a.md` in `data.md`; a full stop may follow."""
-    pattern = rf"(?<![\w/.\-]){re.escape(value)}(?![\w/\-]|\.\w)"
+    """As a whole: `5` is not in `15`, nor `a.md` in `data.md`; a full stop or slash may follow."""
+    pattern = rf"(?<![\w/.\-]){re.escape(value)}(?![\w\-]|\.\w)"
     return bool(value) and re.search(pattern, flat) is not None

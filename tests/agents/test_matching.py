@@ -62,6 +62,12 @@ def test_mentions(text: str, about: bool) -> None:
     assert matching.mentions(text, COMPARE) == about
 
 
+def test_a_folder_is_meant_by_what_is_in_it() -> None:
+    goal = SubGoal(id="g", request="sort it", label="l", facts=(Fact("f", "pad/topics"),))
+    assert matching.asked_for("Put it into pad/topics/<tag>.md.", [goal]) == [goal]
+    assert matching.asked_for("Put it into notepad/topics/<tag>.md.", [goal]) == []
+
+
 def test_touches() -> None:
     assert matching.touches("There is something wrong with bank.csv.", COMPARE)
     assert not matching.touches("There is something wrong with bank.csv.", SUM)

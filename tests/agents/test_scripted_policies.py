@@ -63,8 +63,9 @@ def test_the_oracle_satisfies_user_and_checks(intents: list[Intent]) -> None:
 
 
 def test_the_oracle_needs_no_user(intents: list[Intent]) -> None:
-    _, info = play("oracle", intents[0], 3, user=None)
-    assert (info["termination"], info["reward"]) == ("agent_ended", 1.0)
+    for intent in intents:
+        _, info = play("oracle", intent, 3, user=None)
+        assert (info["termination"], info["reward"]) == ("agent_ended", 1.0)
 
 
 def test_one_subgoal_at_a_time(intents: list[Intent]) -> None:
@@ -102,8 +103,8 @@ def test_noticed_slips_are_made_good(intents: list[Intent]) -> None:
 
 def test_an_unnoticed_slip_fails_unless_somebody_doubts(intents: list[Intent]) -> None:
     name = "faulty:rate=0,unnoticed=1"
-    for seed in range(4):
-        env, info = play(name, intents[seed % 3], seed, user=None)
+    for seed in range(3):
+        env, info = play(name, intents[seed], seed, user=None)
         assert set(slips_of(env, name)) <= {"wrong_solution", "claimed_not_done"}
         assert slips_of(env, name)
         assert info["success"] is False
