@@ -29,6 +29,8 @@ _KEPT_DEPTH = 64
 _MAX_LINKS = 40
 _HASHED_BYTES = 64 * 1024
 _HASHED_TOTAL = 2**20
+_HASHED_CHANGES = 512 * 2**20
+_MOST_ARCHIVED = 2 * 2**30
 
 
 @dataclass(frozen=True)
@@ -253,11 +255,17 @@ class Tree:
                         pending.append([*here, name])
 
     def archive(self, path: str) -> bytes:
-        """Return a directory as an uncompressed tar, owners pinned, sorted."""
+        """Return a directory as an uncompressed tar, owners pinned, sorted.
+
+        Raises:
+            OSError: EFBIG: the files hold more than any workspace's disk (sparse ones can).
+        """
         start = self.resolve(path, follow_last=True)
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for name, entry in sorted(self._walk(start)):
+                if buffer.tell() + entry.stat.size > _MOST_ARCHIVED:
+                    raise OSError(errno.EFBIG, f"more than {_MOST_ARCHIVED} bytes", name)
                 self._pack(tar, start, name, entry.stat)
         return buffer.getvalue()
 
@@ -310,9 +318,14 @@ class Tree:
         return remembered
 
     def changes(self, path: str, before: Mapping[str, Entry], *, hashes: bool) -> list[FileChange]:
-        """Compare with what was remembered; sorted by path."""
+        """Compare with what was remembered; sorted by path.
+
+        A sparse file costs its owner nothing and a reader everything: beyond a total, changed
+        files are told without their hash.
+        """
         start = self.resolve(path, follow_last=True)
         now = self.walk(path)
+        budget = _HASHED_CHANGES
         changes = []
         for name in sorted(before.keys() | now.keys()):
             old, new = before.get(name), now.get(name)
@@ -324,7 +337,9 @@ class Tree:
                 continue
             digest = None
             parts = [*start, *name.split("/")]
-            if new.stat.kind == "file" and (hashes or _may_be_same(old, new)):
+            readable = new.stat.kind == "file" and new.stat.size <= budget
+            if readable and (hashes or _may_be_same(old, new)):
+                budget -= new.stat.size
                 digest = self.sha256(parts)
             if old is not None and _same(old, new, digest):
                 continue

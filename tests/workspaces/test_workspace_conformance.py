@@ -565,3 +565,18 @@ def test_close_while_a_command_runs(make: Make) -> None:
     thread.join(20)
     assert not thread.is_alive()
     assert isinstance(caught[0], WorkspaceGone)
+
+
+def test_sparse_files_are_told_without_reading_terabytes(make: Make) -> None:
+    workspace = make()
+    workspace.checkpoint()
+    done = workspace.run("truncate -s 30G a.bin && truncate -s 30G b.bin && echo small > c.txt")
+    assert isinstance(done, Completed)
+    assert done.exit_code == 0
+    assert {c.path: c.size for c in workspace.diff()}["a.bin"] == 30 * 2**30
+    with pytest.raises(OSError, match="more than"):
+        workspace.archive()
+    frozen = workspace.freeze()
+    hashes = {c.path: c.sha256 for c in frozen.diff()}
+    assert hashes["a.bin"] is hashes["b.bin"] is None
+    assert hashes["c.txt"]

@@ -188,7 +188,13 @@ class LocalBackend:
     def _ready(self) -> _Machine:
         with self._lock:
             if self._machine is None or not self._machine.spawner.alive:
-                self._machine = _prepare(self._image)
+                try:
+                    self._machine = _prepare(self._image)
+                except (OSError, EOFError) as error:
+                    mend = requirements.mend(str(error))
+                    raise WorkspaceError(
+                        f"no sandbox can be started: {error}; to mend it: {mend}"
+                    ) from error
             return self._machine
 
     # --- requirements -------------------------------------------------------------------------
@@ -214,11 +220,9 @@ class LocalBackend:
             done = dry_run or cgroups.kill_and_remove(group)
             lines.append(f"control group {group}" + ("" if done else " (could not be removed)"))
         state = roots.state_directory()
-        for path in (
-            *templates.abandoned(state / "templates"),
-            *roots.abandoned(state),
-            *images.abandoned(state),
-        ):
+        stores = sorted((state / "templates").glob("*"))
+        unused = [path for store in stores for path in templates.abandoned(store)]
+        for path in (*unused, *roots.abandoned(state), *images.abandoned(state)):
             lines.append(f"directory {path}")
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
@@ -236,9 +240,10 @@ def _prepare(image: str) -> _Machine:
     state = roots.state_directory()
     bwrap = _bubblewrap()
     root = roots.image_root(state, image, bwrap) if image else roots.host_root(state)
-    store = state / "templates"
-    store.mkdir(exist_ok=True)
     owner = (SANDBOX_UID, SANDBOX_UID) if limit_rules.is_root() else None
+    # Templates belong to whoever writes to their copies, so users do not share them.
+    store = state / "templates" / str(owner[0] if owner else os.getuid())
+    store.mkdir(parents=True, exist_ok=True)
     config = {
         "privileged": owner is not None,
         "uid": SANDBOX_UID,
@@ -251,14 +256,10 @@ def _prepare(image: str) -> _Machine:
     }
     enforced = limit_rules.find(cgroups.place())
     config["seccomp"] = enforced.seccomp
-    try:
-        if enforced.placement.missing and delegation.prefix():
-            with contextlib.suppress(OSError, EOFError):
-                return _in_scope(root, config, store, owner)
-        return _Machine(root, enforced, SpawnerClient(config), store, owner)
-    except (OSError, EOFError) as error:
-        mend = requirements.mend(str(error))
-        raise WorkspaceError(f"no sandbox can be started: {error}; to mend it: {mend}") from error
+    if enforced.placement.missing and delegation.prefix():
+        with contextlib.suppress(OSError, EOFError):
+            return _in_scope(root, config, store, owner)
+    return _Machine(root, enforced, SpawnerClient(config), store, owner)
 
 
 def _in_scope(

@@ -161,11 +161,10 @@ def mend(error: str) -> str:
             "appArmorProfile: {type: Unconfined}"
         )
     if container:
-        return (
-            f"{container} run --security-opt seccomp=unconfined --security-opt "
-            "apparmor=unconfined --security-opt systempaths=unconfined --cap-add SYS_ADMIN ... "
-            "(or --privileged)"
-        )
+        unmasked = "unmask=ALL" if container == "podman" else "systempaths=unconfined"
+        options = f"--security-opt {unmasked} --security-opt apparmor=unconfined"
+        needed = "--cap-add SYS_ADMIN" if os.geteuid() == 0 else "--security-opt seccomp=unconfined"
+        return f"{container} run {needed} {options} ... (or --privileged, which limits memory too)"
     if os.geteuid() != 0:
         if _sysctl("kernel.unprivileged_userns_clone") == "0":
             return "sysctl -w kernel.unprivileged_userns_clone=1, or run as root"

@@ -55,18 +55,20 @@ class Sandbox:
         self.control.settimeout(within_s)
         reader, pid = wire.FrameReader(1 << 16), 0
         try:
-            self.control.sendall(wire.encode({"op": "hello", "id": 1, **hello}))
-            while True:
-                data, ancillary, _, _ = self.control.recvmsg(1 << 16, socket.CMSG_SPACE(12))
-                for level, kind, payload in ancillary:
-                    if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
-                        pid = int.from_bytes(payload[:4], sys.byteorder)
-                if not data:
-                    break
-                for value in reader.feed(data):
-                    self.first = os.pidfd_open(pid)
-                    assert isinstance(value, dict)
-                    return dict(value["ok"])
+            # An end of the other side may show as a reset; its complaint says more.
+            with contextlib.suppress(ConnectionError):
+                self.control.sendall(wire.encode({"op": "hello", "id": 1, **hello}))
+                while True:
+                    data, ancillary, _, _ = self.control.recvmsg(1 << 16, socket.CMSG_SPACE(12))
+                    for level, kind, payload in ancillary:
+                        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS):
+                            pid = int.from_bytes(payload[:4], sys.byteorder)
+                    if not data:
+                        break
+                    for value in reader.feed(data):
+                        self.first = os.pidfd_open(pid)
+                        assert isinstance(value, dict)
+                        return dict(value["ok"])
         except (OSError, wire.WireError, LookupError) as error:
             raise WorkspaceError(f"the workspace did not start: {error}", retryable=True) from error
         wait_readable(self.monitor, 1.0)

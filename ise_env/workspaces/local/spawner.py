@@ -80,7 +80,7 @@ class Spawner:
             try:
                 self._prepare()
             except OSError as error:
-                answer = {"errno": error.errno or 0, "error": str(error)}
+                answer = {"errno": error.errno or 0, "error": error.strerror or str(error)}
             signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no reaping
             self._requests.sendall(wire.encode(answer))
             return
@@ -216,7 +216,8 @@ def _child(
         os.execve(f"/proc/self/fd/{bwrap}", argv, {})
     except BaseException as error:  # noqa: BLE001 - it all goes to the host
         code = error.errno if isinstance(error, OSError) else 0
-        answer = {"errno": code or 0, "error": f"{error}"}
+        text = getattr(error, "strerror", None) or str(error)
+        answer = {"errno": code or 0, "error": f"{type(error).__name__}: {text}"}
         socket.socket(fileno=status).sendall(wire.encode(answer))
     finally:
         os._exit(1)
