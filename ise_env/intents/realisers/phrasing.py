@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
@@ -32,19 +32,13 @@ def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
         goal: Its own ids, without the task's in front, or the episode's.
         rng: Chooses; the kit's own words are always among the choices.
     """
-    stretches = _stretches(kit)
     facts = {fact.id.rpartition(".")[2]: fact.value for fact in goal.facts}
-
-    def other(match: re.Match[str]) -> str:
-        stretch, others = stretches.of(match[0])
-        wild = stretch.fullmatch(match[0])
-        words = wild.groups() if wild else ()
-        chosen = choose(rng, rng.choice((match[0], *others)))
-        for word in words:
-            chosen = chosen.replace("*", word, 1)
-        return chosen
-
-    text = stretches.pattern.sub(other, masked(goal.request, facts))
+    text = masked(goal.request, facts)
+    # What holds for any kit is also tried on the words that the kit's own table put there.
+    for table in (kit, EVERYWHERE):
+        stretches = _stretches(table)
+        if stretches is not None:
+            text = stretches.put(text, rng)
     return _MASK.sub(lambda match: facts.get(match[1], match[0]), text)
 
 
@@ -83,27 +77,26 @@ def phrasing() -> dict[str, dict[str, list[str]]]:
 
 
 class _Stretches:
-    """What to look for in a kit's requests: the kit's own stretches first, then long ones."""
+    """One table, ready to be looked for in a text; long stretches first."""
 
-    def __init__(self, kit: str) -> None:
-        own, general = phrasing().get(kit, {}), phrasing()[EVERYWHERE]
-        ordered = [
-            *sorted(own.items(), key=lambda item: -len(item[0])),
-            *sorted(general.items(), key=lambda item: -len(item[0])),
-        ]
-        self._known = [
-            (re.compile(_regex(stretch, f"({_ANY})")), others) for stretch, others in ordered
-        ]
-        plain = "|".join(rf"(?<!\w){_regex(stretch, _ANY)}(?!\w)" for stretch, _ in ordered)
-        self.pattern = re.compile(plain)
-        self._found: dict[str, tuple[re.Pattern[str], list[str]]] = {}
+    def __init__(self, table: Mapping[str, Sequence[str]]) -> None:
+        ordered = sorted(table.items(), key=lambda item: -len(item[0]))
+        self._known = [(re.compile(_regex(s, f"({_ANY})")), others) for s, others in ordered]
+        self._pattern = re.compile(
+            "|".join(rf"(?<!\w){_regex(stretch, _ANY)}(?!\w)" for stretch, _ in ordered)
+        )
 
-    def of(self, text: str) -> tuple[re.Pattern[str], list[str]]:
-        """The stretch that some text is an instance of, and the other ways to put it."""
-        if text not in self._found:
-            known = (item for item in self._known if item[0].fullmatch(text))
-            self._found[text] = next(known)
-        return self._found[text]
+    def put(self, text: str, rng: random.Random) -> str:
+        """Put each stretch of a text in its own or other words."""
+        return self._pattern.sub(lambda match: self._other(match[0], rng), text)
+
+    def _other(self, words: str, rng: random.Random) -> str:
+        found = ((pattern.fullmatch(words), others) for pattern, others in self._known)
+        match, others = next((m, o) for m, o in found if m is not None)
+        chosen = choose(rng, rng.choice((words, *others)))
+        for wild in match.groups() if chosen != words else ():
+            chosen = chosen.replace("*", wild, 1)
+        return chosen
 
 
 _ANY = r"\S+"
@@ -115,5 +108,5 @@ def _regex(stretch: str, word: str) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _stretches(kit: str) -> _Stretches:
-    return _Stretches(kit)
+def _stretches(table: str) -> _Stretches | None:
+    return _Stretches(phrasing()[table]) if phrasing().get(table) else None
