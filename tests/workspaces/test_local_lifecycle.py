@@ -71,6 +71,13 @@ def descendants(pid: int) -> dict[int, int]:
     return found
 
 
+def command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
+
+
 def alive(processes: dict[int, int]) -> list[int]:
     return [pid for pid, started in processes.items() if owners.started(pid) == started]
 
@@ -121,7 +128,7 @@ def test_death_of_host_and_spawner_leaves_what_the_reaper_removes(
 ) -> None:
     host = start_host("session", weak)
     below = descendants(host.pid)
-    spawner = next(pid for pid in below if b"spawner" in Path(f"/proc/{pid}/cmdline").read_bytes())
+    spawner = next(pid for pid in below if b"spawner" in command_line(pid))
     os.kill(spawner, signal.SIGKILL)
     end(host, signal.SIGKILL)
     deadline = time.monotonic() + 5
@@ -159,7 +166,7 @@ def test_forks_do_not_keep_workspaces_alive(weak: tuple[str, ...]) -> None:
     finally:
         del STAGES["forked"]
     below = descendants(host.pid)
-    sleeper = next(p for p in below if b"sleep" in Path(f"/proc/{p}/cmdline").read_bytes())
+    sleeper = next(pid for pid in below if b"sleep" in command_line(pid))
     end(host, signal.SIGKILL)
     del below[sleeper]
     deadline = time.monotonic() + 5

@@ -220,7 +220,7 @@ class LocalBackend:
             done = dry_run or cgroups.kill_and_remove(group)
             lines.append(f"control group {group}" + ("" if done else " (could not be removed)"))
         state = roots.state_directory()
-        stores = sorted((state / "templates").glob("*"))
+        stores = [path for path in (state / "templates").glob("*") if path.name.isdecimal()]
         unused = [path for store in stores for path in templates.abandoned(store)]
         for path in (*unused, *roots.abandoned(state), *images.abandoned(state)):
             lines.append(f"directory {path}")
