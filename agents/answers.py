@@ -234,7 +234,9 @@ def _sources(asked: Asked) -> Solution:
 
 
 def _history(asked: Asked) -> Solution:
-    """The last commits of a repository."""
+    """The last commits, where the work was on a repository."""
+    if not re.search(r"\b(repository|commit|branch|git)\b", asked.goal.request):
+        return ""
     (log,) = yield sh("git log --oneline -n 3", workdir=asked.folder)
     lines = _lines(log)
     if log.failed or not lines:
