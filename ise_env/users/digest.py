@@ -170,6 +170,9 @@ def _stat(workspace: Workspace, path: str) -> FileStat | None:
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _PATH = re.compile(r"(?<![\w/:@.~-])(?:~/|\.{0,2}/)?[\w@+-][\w.@+-]*(?:/[\w.@+-]+)*/?")
+_PATH_WITH_DOT = re.compile(r"[\w@+/-]*[\w@+-][./][\w.@+/-]*\w")
+_COMMAND = re.compile(r"`[^`\n]*\s[^`\n]*`|“[^”\n]*”|>>?\s*[\w./~-]+")
+"""A command or a line that is quoted, and where a redirection goes: no promise of a file."""
 _EXTENSION = re.compile(
     r"\.(csv|tsv|jsonl?|ya?ml|toml|ini|cfg|conf|env|md|rst|txt|log|out|html?|xml|css|pdf|docx?|xlsx?"
     r"|pptx?|odt|ods|ics|eml|py|sh|bash|js|ts|sql|sqlite3?|db|c|h|cpp|rs|go|java|rb|pl|r|ipynb"
@@ -177,13 +180,24 @@ _EXTENSION = re.compile(
     r"|crontab|service|timer)$",
     re.I,
 )
+_VERBS = (
+    r"(?:created|wrote|written|saved|generated|produced|exported|stored|placed|put|built|added"
+    r"|drafted|rendered|recorded|listed|moved|copied|renamed)"
+)
 _MADE = re.compile(
-    r"\b(created|wrote|written|saved|generated|produced|exported|stored|placed|put|built|added"
-    r"|drafted|rendered|moved .* to|copied .* to|renamed .* to|output (is )?in|results? (is|are) in"
-    r"|(is|are) (now )?(in|at|available|ready)|you('ll| will| can) find)\b",
+    rf"\bi(?:'ve| have)?(?: (?:also|now|then|just))* {_VERBS}\b|^\W*{_VERBS}\b"
+    rf"|\b(?:is|are|was|were|has been|have been)(?: now)? {_VERBS} (?:to|in|at|as|under|into)\b"
+    r"|\b(?:has|have) been (?:created|generated|produced|added)\b"
+    r"|\b(?:reports?|results?|summary|output|lists?|file|table|script)\b.{0,40}"
+    r"\b(?:is|are)(?: now)? (?:in|at|ready|available)\b|\byou(?:'ll| will| can) find\b",
     re.I,
 )
-_UNMADE = re.compile(r"\b(deleted|removed|cleaned up|got rid of|unlinked)\b", re.I)
+_UNMADE = re.compile(
+    r"\bi(?:'ve| have)?(?: (?:also|now|then|just))* (?:deleted|removed|got rid of|unlinked)\b"
+    r"|^\W*(?:deleted|removed)\b|\b(?:is|are|was|were|has been|have been)(?: now)? "
+    r"(?:deleted|removed)\b",
+    re.I,
+)
 _NOT_A_CLAIM = re.compile(
     r"\?\s*$|\b(not|n't|never|no longer|missing|should|shall|would|could|will|'ll be|if|unless"
     r"|need(s)? to|going to|plan|want|backup of|temporar|instead of|previously|failed)\b|n't\b",
@@ -245,7 +259,9 @@ class _Look:
         for sentence in _SENTENCE.split(_FENCE.sub(" ", text[-8000:])):
             if _NOT_A_CLAIM.search(sentence):
                 continue
-            made, unmade = _MADE.search(sentence), _UNMADE.search(sentence)
+            sentence = _COMMAND.sub(" ", sentence)
+            words = _PATH_WITH_DOT.sub(" ", sentence)  # `removed.txt` removes nothing
+            made, unmade = _MADE.search(words), _UNMADE.search(words)
             if bool(made) == bool(unmade):
                 continue
             for path in mentioned(sentence):
@@ -257,15 +273,25 @@ class _Look:
         return lines
 
     def _against(self, path: str, sentence: str, *, made: bool) -> str:
-        if re.search(rf"\b(from|in|of|within|like|see)\s+[`'\"]?{re.escape(path)}", sentence):
+        about = "from|of|like|see" if made else "from|in|of|within"
+        if re.search(rf"\b({about})\s+[`'\"]?{re.escape(path)}", sentence):
             return ""
         stat = self.find(path)
         if not made:
             return f"{path}: still there" if stat is not None else ""
         if stat is None:
-            elsewhere = any(p.endswith("/" + _relative(path)) for p in self.changed)
-            return "" if elsewhere else f"{path}: not there"
+            return "" if self._elsewhere(_relative(path)) else f"{path}: not there"
         return f"{path}: 0 bytes" if stat.kind == "file" and stat.size == 0 else ""
+
+    def _elsewhere(self, path: str) -> bool:
+        """Whether something of that name lies deeper in the tree, as bare names in prose do."""
+        if any(p.endswith("/" + path) for p in self.changed):
+            return True
+        if "/" in path:
+            return False
+        argv = ["find", WORKDIR, "-name", path, "-not", "-path", "*/.git/*", "-print", "-quit"]
+        done = self.workspace.run(argv, timeout_s=5.0)
+        return isinstance(done, Completed) and bool(done.output.strip())
 
 
 def mentioned(text: str) -> list[str]:

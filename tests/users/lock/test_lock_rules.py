@@ -80,3 +80,10 @@ def test_any_text_is_judged(text: str, situation: str) -> None:
 )
 def test_no_text_makes_a_detector_crawl(piece: str) -> None:
     rules(piece * (30_000 // len(piece)), corpus.scene_of("ledger", "lookedat"))
+
+
+def test_a_file_whose_name_begins_like_a_report_of_work_is_none() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    scene = replace(scene, seen=("saved-shop/offers.csv",))
+    assert rules("I have saved-shop/offers.csv before me. Is it complete?", scene) == set()
+    assert "perspective.solution" in rules("I have saved the offers.", scene)
