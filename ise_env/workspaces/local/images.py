@@ -75,7 +75,7 @@ def build(
         command.append("--components=main,universe")
     command += [suite, str(work), *([mirror] if mirror else [])]
     try:
-        _debootstrap(command, say)
+        _debootstrap(command, work, say)
         _settle(work, {"suite": suite, "packages": chosen})
         work.rename(place)
     finally:
@@ -115,7 +115,7 @@ def _host_release() -> tuple[str, str]:
     return suite, ""
 
 
-def _debootstrap(command: list[str], say: Callable[[str], None]) -> None:
+def _debootstrap(command: list[str], work: Path, say: Callable[[str], None]) -> None:
     last = ""
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
@@ -125,7 +125,10 @@ def _debootstrap(command: list[str], say: Callable[[str], None]) -> None:
             last = line.strip() or last
             say(line.rstrip())
     if process.returncode != 0:
-        raise WorkspaceError(f"debootstrap failed ({process.returncode}): {last}", retryable=True)
+        log = work / "debootstrap" / "debootstrap.log"  # gone with the directory
+        said = log.read_text(errors="replace").splitlines() if log.exists() else []
+        reason = " / ".join([last, *said[-3:]])
+        raise WorkspaceError(f"debootstrap failed ({process.returncode}): {reason}", retryable=True)
 
 
 def _settle(work: Path, manifest: dict[str, object]) -> None:
