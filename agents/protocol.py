@@ -9,25 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pydantic import BaseModel, ConfigDict, JsonValue
-
 from ise_env.intents.model import Intent
+from ise_env.traces.record import AgentProvenance
 
-
-class AgentProvenance(BaseModel):
-    """Who acted, for the trace."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: str
-    version: str = ""
-    scripted: bool
-    privileged: bool = False
-    """Whether it reads the intent's own solutions."""
-    model: str | None = None
-    endpoint: str | None = None
-    """Host and path only, never a key."""
-    sampling: dict[str, JsonValue] = {}
+__all__ = ["Agent", "AgentContext", "AgentProvenance"]
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from ise_env.traces.reader import read_run
 class Recording:
     """What an agent said in one recorded episode."""
 
-    seed: int
+    seed: int | None
     messages: Sequence[Message]
 
 

@@ -15,6 +15,8 @@ from gymnasium.error import InvalidAction
 from ise_env.spaces import AssistantMessage, Message
 
 _SPACE = AssistantMessage()
+_OURS = frozenset({"turn", "step", "outcome", "user", "instruction"})
+"""What the environment alone says about a message."""
 
 
 def to_message(action: Any) -> tuple[Message, dict[str, Any]]:
@@ -38,7 +40,10 @@ def to_message(action: Any) -> tuple[Message, dict[str, Any]]:
         raise InvalidAction(
             f"an action is a string, a dict or an SDK message, not {type(action).__name__}"
         )
-    annotations = message.pop("x", None) or {}
+    annotations = message.pop("x", None)
+    if not isinstance(annotations, dict):
+        annotations = {}
+    annotations = {key: value for key, value in annotations.items() if key not in _OURS}
     message = {"role": "assistant", "content": "", **message}
     if message["content"] is None:
         message["content"] = ""

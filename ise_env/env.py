@@ -20,7 +20,6 @@ from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 
 from ise_env.action import text_of, to_message
-from ise_env.agents.protocol import AgentProvenance
 from ise_env.episode import Episode
 from ise_env.errors import ConfigError
 from ise_env.intents.load import as_intent
@@ -30,7 +29,7 @@ from ise_env.render import render_message
 from ise_env.spaces import AssistantMessage, Message, Messages, Tools
 from ise_env.tasks.bind import bind
 from ise_env.tools.registry import resolve
-from ise_env.traces.record import Termination, TerminationReason, Trajectory
+from ise_env.traces.record import AgentProvenance, Termination, TerminationReason, Trajectory
 from ise_env.workspaces import make_backend
 from ise_env.workspaces.protocol import Limits
 
@@ -50,8 +49,9 @@ class IntentEnv(gym.Env[Observation, Any]):
     shape and the function schemas; it is the request of `client.chat.completions.create`.
     Action: an assistant message (dict, SDK object, or a string).
     Reward: 0 until the end, then safety x the weighted share of checks that pass, in [0, 1].
-    `info`: `intent_id`, `turn`, `step`, `new_messages` and, at the end, `termination`,
-    `judged`, `success`, `reward_parts`.
+    `info`: `intent_id`, `turn`, `step`, `new_messages`, `termination`, `judged` and, once
+    judged, `success` and `reward_parts`. Where nothing was judged (an intent without kits, an
+    episode cut off by Gymnasium's `TimeLimit`), the reward is 0 and `judged` is False.
 
     Args:
         intent: An `Intent`, its dict, a published ISETrace record, or a line of text. May be
@@ -63,7 +63,8 @@ class IntentEnv(gym.Env[Observation, Any]):
         system_prompt: Replaces the packaged one.
         max_turns: User turns, the opening included, before the episode is truncated.
         max_tool_calls: Tool calls before the episode is truncated.
-        tool_time_s: Seconds spent inside tools before the episode is truncated.
+        tool_time_s: Seconds spent inside tools before the episode is truncated; a call that is
+            running then ends by its own timeout, and no further one begins.
         token_budget: Completion tokens before the episode is truncated, where usage is known.
         limits: Resource limits of the workspace.
         allow_degraded: Names of limits that may go unenforced (recorded in the trace).
@@ -181,7 +182,7 @@ class IntentEnv(gym.Env[Observation, Any]):
             raise
         if self.render_mode == "human":
             self._print_new()
-        return self.episode.observation(), self._info(new_messages=2)
+        return self.episode.observation(), {**self.facts(), "new_messages": 2}
 
     def step(self, action: Any) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
         """Play one assistant message.
@@ -223,7 +224,7 @@ class IntentEnv(gym.Env[Observation, Any]):
             reward,
             ended is not None and not ended.truncated,
             ended is not None and ended.truncated,
-            self._info(new_messages=len(episode.messages) - before),
+            {**self.facts(), "new_messages": len(episode.messages) - before},
         )
 
     def trajectory(
@@ -280,7 +281,12 @@ class IntentEnv(gym.Env[Observation, Any]):
         return self._live
 
     def _run_tools(self, live: Live, message: Message) -> None:
-        result = live.run_tools(message, self._tools, self.max_tool_calls - len(self.episode.calls))
+        result = live.run_tools(
+            message,
+            self._tools,
+            calls=self.max_tool_calls - len(self.episode.calls),
+            seconds=self.tool_time_s - self.episode.tool_time_s,
+        )
         if result.gone is not None:
             self._end("workspace_gone", by="agent")
         elif result.over_budget:
@@ -336,14 +342,20 @@ class IntentEnv(gym.Env[Observation, Any]):
 
     # -- telling -----------------------------------------------------------------------------
 
-    def _info(self, *, new_messages: int) -> dict[str, Any]:
+    @property
+    def over(self) -> bool:
+        """Whether there is no episode going on."""
+        return self._live is None
+
+    def facts(self) -> dict[str, Any]:
+        """Return what `info` says about the episode: small, reproducible, no clocks or paths."""
         episode = self.episode
         info: dict[str, Any] = {
             "intent_id": episode.intent.id,
             "turn": episode.user_turns,
             "step": episode.steps,
-            "new_messages": new_messages,
             "termination": episode.termination.reason if episode.termination else None,
+            "judged": False,
         }
         verdict = episode.verdict
         if verdict is not None:

@@ -11,12 +11,13 @@ import copy
 import functools
 import hashlib
 import json
+import math
 import platform
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeGuard
 
-from ise_env.agents.protocol import AgentProvenance
 from ise_env.errors import IseError
 from ise_env.intents.model import Intent
 from ise_env.rewards.spec import Verdict
@@ -24,6 +25,7 @@ from ise_env.spaces import Message
 from ise_env.tools.base import Outcome
 from ise_env.tools.outcome import CallRecord, label_recoveries
 from ise_env.traces.record import (
+    AgentProvenance,
     ErrorRecord,
     Provenance,
     Termination,
@@ -82,36 +84,40 @@ class Episode:
     user_verdict: UserVerdict | None = None
     ledger: dict[str, Any] | None = None
     workspace: WorkspaceRecord | None = None
-    _shown: list[Message] = field(default_factory=list, repr=False)
+    _shown: list[tuple[Message, Callable[[Message], Message]]] = field(
+        default_factory=list, repr=False
+    )
+    _tools_json: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         """Begin the history with the system message."""
+        self._tools_json = json.dumps(self.tools)
         self._append({"role": "system", "content": self.system_prompt})
 
-    def _append(self, message: Message, **note: Any) -> None:
+    def _append(self, message: Message, note: dict[str, Any] | None = None) -> None:
         self.messages.append(message)
-        self.notes.append({"turn": self.user_turns, "step": self.steps, **note})
+        self.notes.append({**(note or {}), "turn": self.user_turns, "step": self.steps})
         # A second copy is what observations are made of: whoever writes into an observation
         # changes neither the history nor the trace.
-        self._shown.append(copy.deepcopy(message))
+        self._shown.append((copy.deepcopy(message), _copier(message)))
 
     def add_user_turn(self, turn: UserTurn) -> None:
         """Append what the user said."""
         self.user_turns += 1
         note = turn.model_dump(mode="json", exclude={"message"}, exclude_none=True)
-        self._append({"role": "user", "content": turn.message}, user=note)
+        self._append({"role": "user", "content": turn.message}, {"user": note})
         if turn.ends:
             self.user_verdict = turn.verdict
 
     def add_instruction(self, text: str) -> None:
         """Append the single instruction of direct-query mode."""
         self.user_turns += 1
-        self._append({"role": "user", "content": text}, instruction=True)
+        self._append({"role": "user", "content": text}, {"instruction": True})
 
     def add_assistant(self, message: Message, annotations: dict[str, Any]) -> None:
         """Append what the agent said or called."""
         self.steps += 1
-        self._append(message, **annotations)
+        self._append(message, annotations)
         usage = annotations.get("usage")
         if isinstance(usage, dict):
             self._add_usage(usage)
@@ -119,16 +125,16 @@ class Episode:
     def _add_usage(self, usage: dict[str, Any]) -> None:
         self.usage = self.usage or {}
         for key, value in usage.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            if _is_amount(value):
                 self.usage[key] = self.usage.get(key, 0) + value
         completion = usage.get("completion_tokens")
-        self.tokens += completion if isinstance(completion, int) else 0
+        self.tokens += int(completion) if _is_amount(completion) else 0
 
     def add_tool_result(self, message: Message, outcome: Outcome, call: CallRecord) -> None:
         """Append one tool message with its true outcome."""
         self.tool_time_s += outcome.duration_s
         self.calls.append(call)
-        self._append(message, outcome=outcome)
+        self._append(message, {"outcome": outcome})
 
     def calls_since_user(self) -> int:
         """How many tool calls were answered since the user's last turn."""
@@ -142,8 +148,8 @@ class Episode:
     def observation(self) -> dict[str, Any]:
         """Return a fresh observation: `{"messages": [...], "tools": [...]}`."""
         return {
-            "messages": [message.copy() for message in self._shown],
-            "tools": [tool.copy() for tool in self.tools],
+            "messages": [fresh(message) for message, fresh in self._shown],
+            "tools": json.loads(self._tools_json),
         }
 
     def assistant_texts(self) -> list[str]:
@@ -194,7 +200,7 @@ class Episode:
             intent=self.intent,
             intent_sha256=self.intent.sha256(),
             trial=trial,
-            seed=self.seed or 0,
+            seed=self.seed,
             messages=[_recorded(m, x) for m, x in zip(self.messages, self.notes, strict=True)],
             steps=self.steps,
             reward=verdict.reward if verdict else None,
@@ -219,6 +225,33 @@ class Episode:
             usage=self.usage,
             wall_s=wall_s,
         )
+
+
+def _copier(message: Message) -> Callable[[Message], Message]:
+    """The quickest way to copy a message so that nothing in the copy is shared."""
+    nested = {key for key, value in message.items() if isinstance(value, list | dict)}
+    if not nested:
+        return dict
+    if nested == {"tool_calls"} and all(_is_usual(call) for call in message["tool_calls"]):
+        return _copy_with_calls
+    return copy.deepcopy
+
+
+def _is_usual(call: Any) -> bool:
+    if not isinstance(call, dict) or not isinstance(call.get("function"), dict):
+        return False
+    others = [value for key, value in call.items() if key != "function"]
+    return all(isinstance(v, str | int | None) for v in (*others, *call["function"].values()))
+
+
+def _copy_with_calls(message: Message) -> Message:
+    calls = [{**call, "function": dict(call["function"])} for call in message["tool_calls"]]
+    return {**message, "tool_calls": calls}
+
+
+def _is_amount(value: Any) -> TypeGuard[float]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and math.isfinite(value) and value >= 0
 
 
 def _recorded(message: Message, note: dict[str, Any]) -> dict[str, Any]:

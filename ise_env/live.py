@@ -98,14 +98,20 @@ class Live:
             self.episode.add_user_turn(self.user.open())
 
     def run_tools(
-        self, message: Message, tools: Mapping[str, Tool[Any]], budget: int
+        self, message: Message, tools: Mapping[str, Tool[Any]], *, calls: int, seconds: float
     ) -> DispatchResult:
         """Run the calls of an assistant message and record every answer.
+
+        Args:
+            message: With `tool_calls`.
+            tools: What the agent was offered.
+            calls: How many calls are left to it.
+            seconds: How much time inside tools is left to it.
 
         Raises:
             WorkspaceError: The machinery failed; the history is whole all the same.
         """
-        result = dispatch(message, tools, self.context, budget=budget)
+        result = dispatch(message, tools, self.context, budget=calls, time_budget_s=seconds)
         for done in result.results:
             self.episode.add_tool_result(done.message, done.outcome, done.call)
         if result.failure is not None:

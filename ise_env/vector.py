@@ -20,6 +20,7 @@ from gymnasium.vector.utils import batch_space
 
 from ise_env.env import IntentEnv
 from ise_env.errors import ConfigError
+from ise_env.wrappers import JudgedTimeLimit
 
 Batch = dict[str, tuple[Any, ...]]
 
@@ -35,7 +36,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, Any]):
 
     Args:
         num_envs: How many.
-        max_episode_steps: Truncates each episode, as `TimeLimit` does.
+        max_episode_steps: Truncates each episode, and judges it.
         intents: One intent for each env; `intent` in `env_kwargs` gives all the same one.
         env_kwargs: Arguments of `IntentEnv`.
 
@@ -64,7 +65,7 @@ class ThreadVectorEnv(VectorEnv[Any, Any, Any]):
             kwargs = env_kwargs if intents is None else {**env_kwargs, "intent": intents[i]}
             env: gym.Env[Any, Any] = IntentEnv(**kwargs)
             if max_episode_steps is not None:
-                env = gym.wrappers.TimeLimit(env, max_episode_steps)
+                env = JudgedTimeLimit(env, max_episode_steps)
             self.envs.append(env)
         first = self.envs[0]
         self.metadata = {**first.metadata, "autoreset_mode": AutoresetMode.DISABLED}

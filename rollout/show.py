@@ -94,7 +94,7 @@ class _Transcript:
 
     def __init__(self, full: bool) -> None:
         self._full = full
-        self._tool_of: dict[Any, str] = {}
+        self._tool_of: dict[str, str] = {}
 
     def message(self, message: dict[str, Any]) -> Iterator[RenderableType]:
         note = message.get("x") or {}
@@ -137,7 +137,7 @@ class _Transcript:
         function = (call.get("function") if isinstance(call, dict) else None) or {}
         name, raw = str(function.get("name")), function.get("arguments")
         if isinstance(call, dict):
-            self._tool_of[call.get("id")] = name
+            self._tool_of[str(call.get("id"))] = name
         head = Text.assemble(("> ", "bold"), (neutral(name), "bold yellow"))
         try:
             arguments = json.loads(raw) if isinstance(raw, str) else raw
@@ -166,7 +166,7 @@ class _Transcript:
     def _result(self, message: dict[str, Any], outcome: dict[str, Any]) -> RenderableType:
         status = neutral(str(outcome.get("status", "unlabelled")))
         colour = "red" if status in FAILED else "yellow" if status != "ok" else "green"
-        tool = self._tool_of.get(message.get("tool_call_id"), message.get("name") or "?")
+        tool = self._tool_of.get(str(message.get("tool_call_id")), message.get("name") or "?")
         label = Text.assemble((f"< {neutral(tool)} ", "dim"), (status, f"bold {colour}"))
         if outcome.get("exit_code"):
             label.append(f" {outcome['exit_code']}", colour)

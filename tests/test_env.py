@@ -60,6 +60,7 @@ def test_reset_opens_with_a_system_message_and_the_user(env):
         "step": 0,
         "new_messages": 2,
         "termination": None,
+        "judged": False,
     }
 
 
@@ -153,6 +154,54 @@ def test_an_observation_is_nobody_else_s(env):
     assert observation["tools"]
     record = env.trajectory(agent=NOBODY)
     assert "forged" not in record.model_dump_json()
+
+
+def test_nothing_nested_is_shared_either(env):
+    observation, _ = env.reset(seed=1)
+    observation["tools"][0]["function"]["name"] = "forged"
+    observation, *_ = env.step(says(call("exec", command="true")))
+    observation["messages"][2]["tool_calls"][0]["function"]["arguments"] = "forged"
+    observation, *_ = env.step(says({"id": ["odd"], "function": {"name": {"nested": ["list"]}}}))
+    observation["messages"][4]["tool_calls"][0]["function"]["name"]["nested"].append("forged")
+    observation, *_ = env.step("Hello?")
+    assert "forged" not in json.dumps(observation)
+    observation, _ = env.reset(seed=1)
+    assert "forged" not in json.dumps(observation)
+
+
+@pytest.mark.parametrize("x", ["oops", 5, ["a"], {"message": 1}, {"turn": 99, "step": 99}])
+def test_what_comes_in_x_breaks_nothing_and_says_nothing_of_ours(env, x):
+    env.reset(seed=1)
+    env.step({"role": "assistant", "content": "hi", "x": x})
+    note = env.episode.notes[2]
+    assert (note["turn"], note["step"]) == (1, 1)
+
+
+@pytest.mark.parametrize("tokens", [-5, float("nan"), "many", True])
+def test_usage_that_is_no_amount_is_not_counted(env, tokens):
+    env.reset(seed=1)
+    env.step({"content": "hi", "x": {"usage": {"completion_tokens": tokens}}})
+    assert env.episode.tokens == 0
+
+
+def test_an_unseeded_episode_says_so(env):
+    env.reset()
+    assert env.trajectory(agent=NOBODY).seed is None
+    env.reset(seed=0)
+    assert env.trajectory(agent=NOBODY).seed == 0
+
+
+def test_the_time_for_tools_is_watched_within_a_message():
+    env = IntentEnv(TEXT, tool_time_s=0.2)
+    env.reset(seed=1)
+    calls = [call("exec", f"c{i}", command="sleep 0.3; echo ran") for i in range(4)]
+    observation, _, _, truncated, info = env.step(says(*calls))
+    answers = [m["content"].strip() for m in observation["messages"] if m["role"] == "tool"]
+    assert answers[0] == "ran"
+    assert all("time for tools" in answer for answer in answers[1:])
+    assert truncated
+    assert info["termination"] == "tool_time_budget"
+    env.close()
 
 
 def test_messages_keep_raw_arguments(env):

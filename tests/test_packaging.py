@@ -27,6 +27,17 @@ def test_the_package_list_is_the_tree():
     assert set(listed) == packages_in_the_tree()
 
 
+def test_every_data_file_is_package_data():
+    """By suffix: `package-data` globs are recursive."""
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    globs = config["tool"]["setuptools"]["package-data"]["*"]
+    suffixes = {glob.removeprefix("**/*") for glob in globs}
+    for top in ("ise_env", "agents", "rollout"):
+        for path in (ROOT / top).rglob("*.*"):
+            if path.is_file() and path.suffix not in {".py", ".pyc"}:
+                assert path.suffix in suffixes or path.name in suffixes, path
+
+
 def test_importing_the_package_loads_nothing_heavy():
     heavy = "docker openai pydantic torch sentence_transformers rich typer tenacity".split()
     script = f"import sys, ise_env; print([m for m in {heavy} if m in sys.modules])"

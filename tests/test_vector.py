@@ -99,8 +99,9 @@ def test_one_env_s_failure_loses_nobody_else_s_result(envs):
 def test_max_episode_steps_and_finished_envs_wait():
     envs = gym.make_vec("ise_env:ISE/Intent-v0", num_envs=2, intent=TEXT, max_episode_steps=1)
     envs.reset(seed=1)
-    *_, truncated, _ = envs.step(("Hm.", "Hm."))
+    *_, truncated, infos = envs.step(("Hm.", "Hm."))
     assert truncated.tolist() == [True, True]
+    assert list(infos["termination"]) == ["time_limit", "time_limit"]
     observations, rewards, _, truncated, _ = envs.step((None, None))
     assert truncated.tolist() == [True, True]
     assert rewards.tolist() == [0.0, 0.0]

@@ -128,6 +128,9 @@ def _mend(message: dict[str, Any], completion_id: str) -> tuple[dict[str, Any], 
     if not calls:
         message.pop("tool_calls", None)
         return message, notes
+    if isinstance(calls, Mapping):
+        calls = [calls]
+        notes.append("tool_calls was an object")
     if not isinstance(calls, list):
         raise NotAChatCompletion(f"a message whose tool_calls is {type(calls).__name__}")
     message["tool_calls"] = [
@@ -137,9 +140,17 @@ def _mend(message: dict[str, Any], completion_id: str) -> tuple[dict[str, Any], 
 
 
 def _mend_call(call: Any, origin: str, notes: list[str]) -> dict[str, Any]:
+    """Make a call fit for a later request; what the model got wrong stays the model's mistake.
+
+    A call that names no function keeps what it said as its arguments: the environment answers
+    it like any other unknown tool, and the episode goes on.
+    """
     function = call.get("function") if isinstance(call, Mapping) else None
     if not isinstance(function, Mapping) or not isinstance(function.get("name"), str):
-        raise NotAChatCompletion("a tool call without a function name")
+        said = function if isinstance(function, Mapping) else {"call": call}
+        function = {"name": "", "arguments": json.dumps(said, ensure_ascii=False, default=str)}
+        call = call if isinstance(call, Mapping) else {}
+        notes.append("a tool call named no function")
     function, call = dict(function), dict(call)
     arguments = function.get("arguments")
     if not isinstance(arguments, str):

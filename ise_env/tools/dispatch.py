@@ -59,12 +59,14 @@ class DispatchResult:
         gone: The agent ended its own workspace during this message.
         failure: The machinery failed during this message: the episode is invalid.
         over_budget: Some calls did not run because `budget` was used up.
+        over_time: Some calls did not run because `time_budget_s` was used up.
     """
 
     results: tuple[Dispatched, ...]
     gone: WorkspaceGone | None = None
     failure: IseError | None = None
     over_budget: bool = False
+    over_time: bool = False
 
     def __iter__(self) -> Iterator[Dispatched]:
         return iter(self.results)
@@ -79,6 +81,7 @@ def dispatch(
     context: ToolContext,
     *,
     budget: int | None = None,
+    time_budget_s: float | None = None,
 ) -> DispatchResult:
     """Run the tool calls of an assistant message.
 
@@ -88,6 +91,8 @@ def dispatch(
         context: The episode's workspace and the tools' own state.
         budget: How many calls may still be answered in earnest; later ones are told that the
             budget is used up. None: no limit.
+        time_budget_s: Seconds after which no further call is begun (one that runs is not cut
+            short: its own timeout and yield bound it). None: no limit.
 
     Returns:
         The answers, and what else the environment has to know. Never raises for anything that
@@ -96,15 +101,19 @@ def dispatch(
     calls = message.get("tool_calls")
     run = _Run(tools, context, step=_next_step(context))
     results: list[Dispatched] = []
-    over_budget = False
+    over_budget = over_time = False
+    spent = 0.0
     for request in _requests(calls if isinstance(calls, list) else []):
+        refusal = None
         if budget is not None and len(results) >= budget and not run.stopped:
             over_budget = True
-            request = replace(
-                request, refusal=_refusal("budget", "the tool-call budget is used up")
-            )
-        results.append(run.answer(request))
-    return DispatchResult(tuple(results), run.gone, run.failure, over_budget)
+            refusal = _refusal("budget", "the tool-call budget is used up")
+        elif time_budget_s is not None and spent >= time_budget_s and not run.stopped:
+            over_time = True
+            refusal = _refusal("budget", "the time for tools is used up")
+        results.append(run.answer(replace(request, refusal=refusal) if refusal else request))
+        spent += results[-1].outcome.duration_s
+    return DispatchResult(tuple(results), run.gone, run.failure, over_budget, over_time)
 
 
 @dataclass(frozen=True)

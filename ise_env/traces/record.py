@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from ise_env.agents.protocol import AgentProvenance
 from ise_env.intents.model import Intent
 from ise_env.rewards.spec import CheckVerdict
 from ise_env.users.protocol import UserVerdict
@@ -40,6 +39,20 @@ class Record(BaseModel):
     """Base of the record's parts."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class AgentProvenance(Record):
+    """Who acted."""
+
+    name: str
+    version: str = ""
+    scripted: bool
+    privileged: bool = False
+    """Whether it reads the intent's own solutions."""
+    model: str | None = None
+    endpoint: str | None = None
+    """Host and path only, never a key."""
+    sampling: dict[str, JsonValue] = {}
 
 
 class Termination(Record):
@@ -114,6 +127,7 @@ class Trajectory(Record):
         episode_id: Content hash of intent, trial, seed and the configuration that matters;
             never of hosts, ports or concurrency.
         messages: OpenAI wire shape plus `x` {turn, step, outcome, user, usage, timing, ...}.
+        seed: What the episode was reset with; None when it was reset without one.
         steps: Environment steps (assistant messages).
         reward: None when nothing was judged or the episode is invalid.
         valid: False when the user simulator, the workspace's machinery, the model endpoint or
@@ -126,7 +140,7 @@ class Trajectory(Record):
     intent: Intent
     intent_sha256: str
     trial: int
-    seed: int
+    seed: int | None
     messages: list[dict[str, Any]]
     steps: int
     reward: float | None

@@ -137,6 +137,20 @@ def test_the_key_is_sent_and_never_shown(
     assert "ISE_API_KEY" in shown
 
 
+@pytest.mark.parametrize("call", [{}, {"id": "a"}, {"function": {"name": 5}}, "read", None, [1]])
+def test_a_call_that_names_no_function_is_the_model_s_mistake_and_comes_through(
+    server: Any, wire: Any, call: Any
+) -> None:
+    body = {"choices": [{"message": {"content": "", "tool_calls": [call]}}]}
+    server.says(wire.Reply(200, body))
+    done = server.client().complete(ASK)
+    (made,) = done.message["tool_calls"]
+    assert made["function"]["name"] == ""
+    assert isinstance(made["function"]["arguments"], str)
+    assert made["id"]
+    assert "a tool call named no function" in done.mended
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
@@ -147,7 +161,7 @@ def test_the_key_is_sent_and_never_shown(
         (b'{"object": "list", "data": []}', "without choices"),
         (b'{"choices": [{"text": "completion, not chat"}]}', "without a message"),
         (b'{"choices": [{"message": {"content": {"a": 1}}}]}', "dict"),
-        (b'{"choices": [{"message": {"content": "", "tool_calls": [{}]}}]}', "function name"),
+        (b'{"choices": [{"message": {"content": "", "tool_calls": "read"}}]}', "tool_calls is str"),
         (b"\xff\xfe\x00garbage", "not JSON"),
     ],
 )
