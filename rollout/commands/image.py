@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from ise_env.errors import ConfigError
 
 GROUP_HELP = "Prepared root directories for workspaces."
 
@@ -18,12 +21,19 @@ Example:
 """
 
 
+PREPARE_HELP = """Make a root file system of your own fit for workspaces.
+
+Adds the mount points, the user and the few files of /etc that workspaces need, to a directory
+that holds a root file system with Python 3.10 or later: an exported container image, say. Used
+as `--workspace local:/PATH`.
+"""
+
+
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     group = typer.Typer(help=GROUP_HELP, no_args_is_help=True)
     group.command("build", help=BUILD_HELP)(build)
-    # Without a second command, typer would make the group the command.
-    group.callback()(lambda: None)
+    group.command("prepare", help=PREPARE_HELP)(prepare)
     app.add_typer(group, name="image")
 
 
@@ -47,3 +57,15 @@ def build(
         say=lambda line: typer.echo(line, err=True),
     )
     typer.echo(f"{place}: use it with --workspace local:{name}")
+
+
+def prepare(
+    path: Annotated[Path, typer.Argument(help="Directory that holds a root file system.")],
+) -> None:
+    """Make a root file system fit for workspaces."""
+    from ise_env.workspaces.local import images
+
+    if not (path / "usr").is_dir():
+        raise ConfigError(f"{path} holds no root file system: it has no /usr")
+    images.prepare(path)
+    typer.echo(f"{path}: use it with --workspace local:{path.resolve()}")
