@@ -225,6 +225,8 @@ _SITUATIONS = (
     ("announces", "waiting"),
     ("Ask for the rest", "trouble"),
     ("It is not clear", "trouble"),
+    ("did not say it", "trouble"),
+    ("you still want it", "trouble"),
     ("somebody would ask who has just looked", "lookedat"),
     ("once more", "verify"),
     ("You have what you wanted", "close"),

@@ -119,7 +119,7 @@ def _instruction(plan: UserTurn, case: str, ledger: Ledger, context: Sequence[st
     path = next((p for p in goal.artifacts if p in ledger.seen), "")
     values = ", ".join(f"`{fact.value}`" for fact in goal.facts[:12]) or "none"
     own = " ".join(context)[:400]
-    return str(acts[_kind(case)]).format(
+    return str(acts[instruction_key(case)]).format(
         request=shorten(goal.request, _REQUEST),
         label=goal.label,
         values=values,
@@ -131,7 +131,7 @@ def _instruction(plan: UserTurn, case: str, ledger: Ledger, context: Sequence[st
     )
 
 
-def _kind(case: str) -> str:
+def instruction_key(case: str) -> str:
     """From the key of a wording to the key of an instruction."""
     table, _, entry = case.partition(".")
     kinds = {
@@ -143,6 +143,6 @@ def _kind(case: str) -> str:
         "verify": "status_verify",
         "insist": "answer_free",
     }
-    if table in ("error", "silent", "promised", "partial", "vague"):
+    if table in ("error", "silent", "promised", "partial", "vague", "declined", "tell"):
         return f"status_{table}"
     return kinds.get(table, table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,8 @@ from ise_env.intents.model import Intent, Persona
 from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users import make_user
 from ise_env.users.misbehaving import KINDS, Known, MisbehavingModel
-from ise_env.users.prompting import prompt, prompt_sha256
+from ise_env.users.phrasing import voices
+from ise_env.users.prompting import instruction_key, prompt, prompt_sha256, texts
 from ise_env.users.protocol import Digest, User, UserTurn
 from ise_env.users.rule import RuleUser
 from ise_env.workspaces.protocol import FileChange
@@ -169,3 +171,11 @@ def test_the_prompt_uses_neutral_labels_and_only_the_present_step(decent: Misbeh
     assert "You: " in text
     assert "Assistant: " in text
     assert "data/in3.csv" not in text
+
+
+def test_there_is_an_instruction_for_every_wording() -> None:
+    acts = tomllib.loads(texts()["acts.v1.toml"])
+    unspoken = ("ack", "again")
+    for key in voices()["common"].wordings:
+        if not key.startswith(unspoken):
+            assert instruction_key(key) in acts, key
