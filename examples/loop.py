@@ -5,9 +5,7 @@ python examples/loop.py
 
 import gymnasium as gym
 
-from ise_env.agents import make_agent
-from ise_env.agents.protocol import AgentContext
-from ise_env.intents.sampler import sample
+from ise_env import AgentContext, make_agent, sample
 
 intent = next(sample(1, seed=7))
 env = gym.make("ise_env:ISE/Intent-v0", intent=intent)
