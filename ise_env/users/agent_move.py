@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 MoveKind = Literal[
-    "silent", "asked", "asked_to_confirm", "claimed_done", "reported_error", "partial", "promised",
-    "said",
+    "silent", "asked", "asked_to_confirm", "claimed_done", "reported_error", "declined", "partial",
+    "promised", "said",
 ]  # fmt: skip
 
 
@@ -75,11 +75,28 @@ _ERROR = re.compile(
     r"|issue|obstacle)|(unfortunately|sorry)[, ].{0,60}\b(not|n't|unable|fail))",
     re.I,
 )
+_LEFTOVER = re.compile(
+    r"(?<![\w.:/-])(?![0-9a-f]{6})\d{1,3}(?:,\d{1,3})?[acd]\d{1,3}(?:,\d{1,3})?(?![\w-])"
+    r"|\b(still (fails?|failing|differs?|wrong|broken|red)|(something|that|it) is not right"
+    r"|exit(ed)? (with )?(code|status) [1-9]|exited with [1-9]"
+    r"|[1-9]\d* files? (is |are )?still there"
+    r"|[1-9]\d* (tests?|checks?) (still )?fail(ed|s)?)\b",
+    re.I,
+)
+"""What is wrong by the agent's own words: a diff that is not empty, a check that still fails."""
+_DECLINED = re.compile(
+    r"\b(i (have|'ve|see) nothing to do|nothing to do here|i('m| am)? not going to (do|help)"
+    r"|no action from my side|i (have not|haven't) (done|touched|changed|started) any\w*"
+    r"|i (will|can|do|would|'d)( ?not|n't| rather not) (help|assist|do (that|this|it|anything)))\b",
+    re.I,
+)
 _MENDED = re.compile(
     r"\b(fixed|resolved|worked around|recovered|retried|instead|no longer|now (works|passes)"
     r"|no errors?|without errors?|0 (errors?|failed|failures)|succeeded)\b",
     re.I,
 )
+_SHORT = 240
+"""Refusals are brief; in a longer text the frame is about something else."""
 _PARTIAL = re.compile(
     r"\b(so far|partial(ly)?|not (yet|finished|done|complete)|incomplete|half(way)?|still (need"
     r"|have|has|to|missing|working|left)|remain(s|ing) (to|work|steps?)|todos?|to-dos?|the rest)\b",
@@ -108,6 +125,8 @@ def classify(text: str) -> AgentMove:
         return asking
     if _broken(sentences):
         return AgentMove("reported_error")
+    if len(body) < _SHORT and _DECLINED.search(body):
+        return AgentMove("declined")
     if any(_PROMISE.search(s) for s in sentences[-2:]):
         return AgentMove("promised")
     if any(_PARTIAL.search(s) for s in sentences):
@@ -139,6 +158,8 @@ def _asking(sentences: list[str]) -> AgentMove | None:
 
 def _broken(sentences: list[str]) -> bool:
     """Whether an error is reported that the text does not also report as mended."""
+    if any(_LEFTOVER.search(s) and not _MENDED.search(s) for s in sentences[-3:]):
+        return True
     failed = [i for i, s in enumerate(sentences) if _ERROR.search(s)]
     if not failed:
         return False

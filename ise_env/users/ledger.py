@@ -39,6 +39,12 @@ class GoalState:
     """Whether the kit's own answer has been given."""
     changed_mind: bool = False
     """Whether what was asked at first has been taken back."""
+    touched: bool = False
+    """Whether a place of the result was seen to change since the sub-goal was asked for."""
+    pointed_out: set[str] = field(default_factory=set)
+    """What was seen to be wrong and said so; once is enough."""
+    told: bool = False
+    """Whether the agent said what it was asked to tell, right or wrong."""
 
 
 @dataclass
@@ -68,6 +74,10 @@ class Ledger:
     """What the agent said, shortened."""
     seen: dict[str, int] = field(default_factory=dict)
     """Files that the user knows to exist, with their size."""
+    came: set[str] = field(default_factory=set)
+    """Files among them that were not there at first."""
+    acknowledged: set[str] = field(default_factory=set)
+    """Files that the user has said a word on; nobody gives thanks twice."""
     verification_at: int | None = None
     """Number of the turn that asked for a check of the whole result."""
 

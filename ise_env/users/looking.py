@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ise_env.users.agent_move import AgentMove
+from ise_env.users.digest import mentioned
+from ise_env.users.expecting import Fault, visible_fault
 from ise_env.users.ledger import GoalState, Ledger
 from ise_env.users.protocol import Digest
 
@@ -20,6 +22,13 @@ CASES: Mapping[str, str] = {
 """What a claim line says, and the wording that challenges it."""
 
 _REMOVES = re.compile(r"\b(delete|remove|move|rename|archive|clean|tidy|prune)", re.I)
+_COMMITS = re.compile(r"\b(commit|branch|repository|cherry-pick|merge|tag)", re.I)
+_ALREADY = re.compile(
+    r"\b(already|as it was|nothing (had|needed|was) to|no change|unchanged|earlier"
+    r"|same as before)\b",
+    re.I,
+)
+_FIGURE_OR_PATH = re.compile(r"\d|\w\.\w|\w/\w")
 _QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
 _FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
 _WORD = re.compile(r"(?!(?:what|which|should|would|could|does|that|this|with)\b)[a-z]{4,}")
@@ -41,8 +50,17 @@ class Question:
     observed: tuple[str, ...] = ()
 
 
-def contradiction(state: GoalState, digest: Digest, book: Ledger) -> str:
-    """The first claim line that does not fit a result being there; '' if all fits."""
+def contradiction(
+    state: GoalState, digest: Digest, book: Ledger, looked_at: Sequence[str] = ()
+) -> Fault | None:
+    """The first thing seen that does not fit a result being there; None if all fits.
+
+    Args:
+        state: What the user is waiting for.
+        digest: What they see.
+        book: What they know.
+        looked_at: Places of the result that they looked at on purpose.
+    """
     removing = _REMOVES.search(state.goal.request) is not None
     for claim in digest.claims:
         path, _, finding = claim.partition(": ")
@@ -52,14 +70,47 @@ def contradiction(state: GoalState, digest: Digest, book: Ledger) -> str:
             continue  # said once; an explanation is taken for what it is
         if finding == "not there" and removing and path in state.goal.artifacts:
             continue
+        if finding == "not there" and not _was_promised(path, state):
+            continue
         if finding in CASES:
-            return claim
-    return ""
+            return Fault(f"challenge.{CASES[finding]}", claim, {"path": path})
+    return _untouched(state, digest, looked_at) or _at_fault(state, digest)
+
+
+def _was_promised(path: str, state: GoalState) -> bool:
+    """Whether a place is one: a name without a folder counts if the request names it so."""
+    return "/" in path or path in state.goal.artifacts or path in mentioned(state.goal.request)
+
+
+def _untouched(state: GoalState, digest: Digest, looked_at: Sequence[str]) -> Fault | None:
+    """A result that is as it was when it was asked for, if the agent does not say why."""
+    if state.touched or state.complaints or _ALREADY.search(digest.agent_text):
+        return None
+    if _COMMITS.search(state.goal.request):
+        return None  # the change may be on a branch that is not checked out
+    for path in looked_at:
+        if path in state.goal.artifacts[:1]:
+            return Fault("challenge.unchanged", f"{path}: unchanged", {"path": path})
+    return None
+
+
+def _at_fault(state: GoalState, digest: Digest) -> Fault | None:
+    for path, head in digest.heads:
+        if path in state.goal.artifacts:
+            fault = visible_fault(state.goal.request, path, head)
+            if fault is not None and fault.claim not in state.pointed_out:
+                return fault
+    return None
 
 
 def is_vague(move: AgentMove, digest: Digest) -> bool:
-    """Whether the message gives nothing to go on: no file came of it, and hardly a word."""
-    return move.kind == "said" and not digest.changes and len(digest.agent_text.strip()) < 40
+    """Whether the message gives nothing to go on: hardly a word, or 'done' and nothing done."""
+    text = digest.agent_text.strip()
+    if _FIGURE_OR_PATH.search(text):
+        return False
+    if move.kind == "claimed_done":
+        return not digest.tool_calls and not digest.changes and len(text) < 80
+    return move.kind == "said" and len(text) < 40 and (text.isascii() or not digest.changes)
 
 
 def question_about(state: GoalState, digest: Digest, book: Ledger) -> Question | None:

@@ -99,6 +99,11 @@ class Phrasebook:
         """Whether there is any wording at all for `key` with these slots."""
         return any(_fits(t, slots) for book in self._books for t in book.get(key, ()))
 
+    def fresh(self, key: str, **slots: str) -> bool:
+        """Whether there is a wording for `key` that was not used in this episode."""
+        templates = [t for book in self._books for t in book.get(key, ()) if _fits(t, slots)]
+        return any(t not in self._used for t in templates)
+
     def say(self, key: str, **slots: str) -> str:
         """Render a wording of `act.case`, the least used first.
 

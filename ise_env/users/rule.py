@@ -7,6 +7,7 @@ sub-goal holds its label or the path of an artifact. It never sees a check.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.users import looking, temperament
 from ise_env.users.agent_move import AgentMove, classify
 from ise_env.users.digest import GONE
+from ise_env.users.expecting import Fault, is_told, wanted
 from ise_env.users.language import language_of
 from ise_env.users.ledger import GoalState, Ledger, answer_of, asked_as
 from ise_env.users.phrasing import (
@@ -35,6 +37,8 @@ MAX_TURNS = 18
 """A person does not go on for ever: after that many turns of their own they leave."""
 _MAX_COMPLAINTS = 2
 _MAX_ANSWERS = 2
+_PLACES = frozenset(f"challenge.{case}" for case in looking.CASES.values())
+"""Wordings about a place where nothing (new) is; said twice they would be the same words."""
 
 
 class RuleUser:
@@ -73,6 +77,7 @@ class RuleUser:
         self._habits = temperament.draw(rng, self.voice, len(self.book.goals))
         self._rng = rng
         self._grounded = grounded
+        self._digest = Digest("")
         self._patience = self._habits.patience
         self._curiosity = self._habits.curiosity
         self.provenance = UserProvenance(name=name, version=VERSION, scripted=True)
@@ -115,15 +120,34 @@ class RuleUser:
         move = classify(digest.agent_text)
         self.book.moves.append(move)
         self.book.heard.append(digest.agent_text)
-        for change in digest.changes:
-            if change.change == "deleted":
-                self.book.seen.pop(change.path, None)
-            else:
-                self.book.seen[change.path] = change.size
+        self._digest = digest
         state = self.book.focus
+        self._take_in(digest, state)
+        if state is not None and not move.waits:
+            want = wanted(state.goal.request)
+            state.told |= want is None or is_told(digest.agent_text, want)
         if state is None or GONE in digest.claims or len(self.book.turns) >= MAX_TURNS - 1:
             return self._give_up(state, machine=GONE in digest.claims)
         return self._respond(state, move, digest)
+
+    def _take_in(self, digest: Digest, state: GoalState | None) -> None:
+        """Note what is there now, and what of it belongs to what was asked for."""
+        for change in digest.changes:
+            if change.change == "deleted":
+                self.book.seen.pop(change.path, None)
+                self.book.came.discard(change.path)
+                continue
+            if change.change == "added" and change.path not in self.book.seen:
+                self.book.came.add(change.path)
+            self.book.seen[change.path] = change.size
+        if state is None:
+            return
+        places = state.goal.artifacts
+        state.touched |= bool(digest.more_changes) or any(
+            change.path == place or change.path.startswith(f"{place.rstrip('/')}/")
+            for change in digest.changes
+            for place in places
+        )
 
     def sees(self, digest: Digest) -> Digest:
         """What of the observations reaches this user."""
@@ -151,15 +175,18 @@ class RuleUser:
             return self._change_mind(state)
         if move.kind in ("asked", "asked_to_confirm") and state.answers <= _MAX_ANSWERS:
             return self._answer(state, move)
-        wrong = looking.contradiction(state, digest, self.book)
+        looked_at = self.wants_to_open(digest.agent_text, digest.changes)
+        wrong = looking.contradiction(state, digest, self.book, looked_at)
         if wrong and move.kind in ("claimed_done", "said", "partial"):
             return self._complain(state, wrong)
-        if move.kind in ("silent", "promised", "partial", "reported_error"):
+        if move.kind in ("silent", "promised", "partial", "reported_error", "declined"):
             return self._press(state, move.kind)
         if move.waits:
             return self._press(state, "insist")
         if looking.is_vague(move, digest):
             return self._press(state, "vague")
+        if not state.told:
+            return self._press(state, "tell")
         return self._settle(state, digest)
 
     def _answer(self, state: GoalState, move: AgentMove) -> UserTurn:
@@ -191,19 +218,20 @@ class RuleUser:
         used, new = self.book.reveal(state.goal.facts)
         return self._about_goal("change_mind", state, "change_mind.goal", used=used, new=new)
 
-    def _complain(self, state: GoalState, claim: str) -> UserTurn:
-        """The claim does not match what is there: say so, insist once, then let it be."""
+    def _complain(self, state: GoalState, fault: Fault) -> UserTurn:
+        """What is there is not what was asked for: say so, insist once, then let it be."""
         if state.complaints >= _MAX_COMPLAINTS or not self._bears():
             return self._let_go(state)
         state.complaints += 1
+        state.pointed_out.add(fault.claim)
         self._curiosity -= 1
         state.believed = "attempted"
-        path, _, finding = claim.partition(": ")
-        if state.complaints > 1:
-            return self._about_goal("correct", state, "correct.goal", observed=(claim,))
-        return self._about_goal(
-            "challenge", state, f"challenge.{looking.CASES[finding]}", path=path, observed=(claim,)
-        )
+        claim = (fault.claim,)
+        again = state.complaints > 1 and fault.case in _PLACES
+        slots = {**goal_slots(state.goal), **fault.slots}
+        if again or not self._phrases.has(fault.case, **slots):
+            return self._about_goal("correct", state, "correct.goal", observed=claim)
+        return self._say("challenge", state, self._phrases.say(fault.case, **slots), observed=claim)
 
     def _press(self, state: GoalState, kind: str) -> UserTurn:
         """The agent stopped half-way: push, as long as patience lasts."""
@@ -215,7 +243,11 @@ class RuleUser:
         key = {"reported_error": "error"}.get(kind, kind)
         state.believed = "attempted"
         act: Act = "answer" if kind == "insist" else "status"
-        return self._about_goal(act, state, f"{key}.goal")
+        want = wanted(state.goal.request)
+        slots = {"wanted": want.what} if want is not None else {}
+        if not self._phrases.has(f"{key}.goal", **goal_slots(state.goal), **slots):
+            key = "vague"
+        return self._about_goal(act, state, f"{key}.goal", **slots)
 
     def _let_go(self, state: GoalState) -> UserTurn:
         """Give a sub-goal up: go on without it, or leave altogether."""
@@ -254,12 +286,19 @@ class RuleUser:
     # -- speaking ----------------------------------------------------------------------------
 
     def _acknowledge(self, state: GoalState) -> str:
-        """A word on what was just done, at times; only what was seen is acknowledged."""
+        """A word on what was just done, at times; only what was seen is acknowledged, once."""
         if self._rng.random() < 0.45:
             return ""
-        there = [p for p in state.goal.artifacts if p in self.book.seen]
-        if there:
-            return self._phrases.say("ack.seen", path=there[0])
+        new = [
+            place
+            for place in state.goal.artifacts
+            if place in self.book.seen and place not in self.book.acknowledged
+        ]
+        if new:
+            self.book.acknowledged.add(new[0])
+            key = "ack.seen" if new[0] in self.book.came else "ack.changed"
+            if self._phrases.has(key, path=new[0]):
+                return self._phrases.say(key, path=new[0])
         return self._phrases.say("ack.plain")
 
     def _look_closer(self, state: GoalState, digest: Digest) -> UserTurn | None:
@@ -270,7 +309,9 @@ class RuleUser:
         if self._rng.random() > self._curiosity / left:
             return None
         looked = looking.question_about(state, digest, self.book)
-        if looked is None:
+        if looked is None or not self._phrases.fresh(
+            looked.case, **goal_slots(state.goal), **looked.slots
+        ):
             return None
         state.lookups += 1
         self._curiosity -= 1
@@ -295,7 +336,8 @@ class RuleUser:
         self.book.verification_at = len(self.book.turns) + 1
         done = self.book.with_state("done") or [last]
         visible = [s for s in done if any(p in self.book.seen for p in s.goal.artifacts)]
-        state = (visible or done)[-1]
+        doubtful = [s for s in done if s.goal.artifacts and not s.touched and self._grounded]
+        state = (doubtful or visible or done)[-1]
         paths = [p for p in state.goal.artifacts if p in self.book.seen]
         if paths:
             return self._about_goal("status", state, "verify.path", path=paths[0])
@@ -347,11 +389,23 @@ class RuleUser:
             subgoal=state.goal.id,
             facts_used=list(used),
             new_facts=list(new),
-            observed=list(observed),
+            observed=list(dict.fromkeys([*observed, *self._pointed_at(message, observed)])),
             message=message,
             verdict=verdict,
         )
         return self.book.record(turn)
+
+    def _pointed_at(self, message: str, claims: Sequence[str]) -> list[str]:
+        """Paths in the user's own words that they have before their eyes, claims left out."""
+        digest = self._digest
+        before = {c.path for c in digest.changes if c.change != "deleted"}
+        before |= {path for path, _ in digest.heads} | set(self.book.seen)
+        claimed = {claim.partition(": ")[0] for claim in claims}
+        named = [m.group().rstrip("/.,") for m in _PATH_LIKE.finditer(message)]
+        return [path for path in named if path in before - claimed]
+
+
+_PATH_LIKE = re.compile(r"[\w@+~-][\w.@+/-]*")
 
 
 def spoken(intent: Intent) -> str:

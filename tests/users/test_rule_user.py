@@ -66,7 +66,8 @@ def number(turn: UserTurn) -> str:
 def good(turn: UserTurn) -> Digest:
     """Does what it is asked, and the file is there."""
     path = f"out/sum{number(turn)}.md"
-    changes = (FileChange(path, "added", "file", 12, None),) if turn.act == "request" else ()
+    works = turn.act in ("request", "answer")
+    changes = (FileChange(path, "added", "file", 12, None),) if works else ()
     heads = ((path, "Sum: 12 rows"),)
     return Digest(f"I added it up and wrote {path}.", changes, heads=heads, tool_calls=3)
 
@@ -131,7 +132,7 @@ def test_an_answer_that_says_nothing_is_not_taken_for_a_result() -> None:
     someone = user(2)
     someone.open()
     turn = someone.reply(Digest("Okay.", tool_calls=2))
-    assert turn.act == "status"
+    assert turn.act in ("status", "challenge")
     assert turn.subgoal == "t1.write"
 
 

@@ -105,7 +105,7 @@ def _nothing_to_praise(scene: Scene) -> bool:
         return True
     if scene.move is None:
         return False
-    if scene.move.kind in ("silent", "reported_error"):
+    if scene.move.kind in ("silent", "reported_error", "declined"):
         return True
     worked = scene.digest.changes or scene.digest.heads or scene.digest.tool_calls or scene.seen
     return not worked and scene.move.kind in ("promised", "asked", "said")
