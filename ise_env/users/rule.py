@@ -29,7 +29,7 @@ from ise_env.users.phrasing import (
     voice_for,
 )
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
-from ise_env.users.split import Split, split
+from ise_env.users.split import NAMELESS, Split, split
 from ise_env.workspaces.protocol import FileChange
 
 VERSION = "1"
@@ -90,7 +90,8 @@ class RuleUser:
         slots = {**introduction(self._persona), **goal_slots(asked_as(state.goal, "request"))}
         kind: str = self._habits.opening
         goals = list(self.book.goals.values())
-        if kind == "goal" and len(goals) > 1 and not self.context:
+        named = goals[-1].goal.label != NAMELESS
+        if kind == "goal" and named and len(goals) > 1 and not self.context:
             slots["label_last"] = goals[-1].goal.label
         if self.context and kind != "straight":
             kind, slots["own"] = "own", _bounded(self.context)
@@ -197,6 +198,8 @@ class RuleUser:
             state.answered = True
             used, new = self.book.reveal([answer_of(goal)])
             answer = f"{capital(goal.answer.rstrip('.'))}."
+            if _SORRY.match(answer):
+                return self._say("answer", state, answer, used=used, new=new)
             return self._about_goal(
                 "answer", state, "answer.known", answer=answer, used=used, new=new
             )
@@ -244,10 +247,10 @@ class RuleUser:
         state.believed = "attempted"
         act: Act = "answer" if kind == "insist" else "status"
         want = wanted(state.goal.request)
-        slots = {"wanted": want.what} if want is not None else {}
-        if not self._phrases.has(f"{key}.goal", **goal_slots(state.goal), **slots):
+        slots = goal_slots(state.goal) | ({"wanted": want.what} if want is not None else {})
+        if not self._phrases.has(f"{key}.goal", **slots):
             key = "vague"
-        return self._about_goal(act, state, f"{key}.goal", **slots)
+        return self._say(act, state, self._phrases.say(f"{key}.goal", **slots))
 
     def _let_go(self, state: GoalState) -> UserTurn:
         """Give a sub-goal up: go on without it, or leave altogether."""
@@ -405,6 +408,8 @@ class RuleUser:
         return [path for path in named if path in before - claimed]
 
 
+_SORRY = re.compile(r"(sorry|oh|ah|my mistake|oops)\b", re.I)
+"""An answer that begins so stands on its own: nobody is happy to be asked, and sorry."""
 _PATH_LIKE = re.compile(r"[\w@+~-][\w.@+/-]*")
 
 

@@ -59,6 +59,14 @@ _STOP = re.compile(
     r"|before|after|when|if|without|where|is|are|was|be|will|has|have|\w+ly"
     r"|\w+ing (?:the|our|my|a|an|all|any|it))\b|of (?:the|our|my|all)\b)|[,;:(]|\.(?:\s|$)"
 )
+_MAKES = re.compile(
+    r"(?:compil|compos|creat|design|develop|draft|draw|generat|mak|outlin|plot|prepar|produc|writ"
+    r"|build)(?:e|ing)?$",
+    re.I,
+)
+_NOT_A_THING = re.compile(
+    r"(?:its|their|his|her|it|them|sure|what\w*|how|why|which|where|who|down|up|out)\b", re.I
+)
 _BEFORE_NOUN = re.compile(
     r"^(?:(?:sure|up|out|down|off|over|back|into|through|at|for|on|in|to|by|with|me|us|you|that|this"
     r"|these|those|it|them|the|a|an|all|any|every|each|both|my|our|your|some|of)\b\s*)+",
@@ -107,7 +115,11 @@ def split(utterance: str) -> Split:
 
 
 def label(request: str) -> str:
-    """A short noun phrase for a request: `generate a concise report that...` -> its object."""
+    """A short noun phrase for a request: `generate a concise report that...` -> its object.
+
+    Only for requests that make something: `clean the invoices folder` is about the cleaning, and
+    "is the invoices folder done?" would be nonsense, so that stays `that step`.
+    """
     clause = _AFTER_CLAUSE.match(request)
     rest = request[clause.start(1) :] if clause else request
     words = rest.split(maxsplit=1)
@@ -115,6 +127,8 @@ def label(request: str) -> str:
         return NAMELESS
     if words[0].lower() in ("start", "begin") and words[1].lower().startswith("by "):
         words = words[1].split(maxsplit=2)[1:] if len(words[1].split()) > 2 else words
+    if not _MAKES.match(words[0]) or _NOT_A_THING.match(words[-1]):
+        return NAMELESS
     thing = _BEFORE_NOUN.sub("", words[-1])
     thing = _STOP.split(thing, maxsplit=1)[0].strip(" '\"`")
     short = " ".join(thing.split()[:5])

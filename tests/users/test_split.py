@@ -47,8 +47,10 @@ def test_facts_are_verbatim_parts_of_the_request() -> None:
     [
         ("generate a concise report summarizing the results", "the concise report"),
         ("start by generating a validation script in the folder", "the validation script"),
-        ("once approved, switch the main branch to v2", "the main branch"),
-        ("hook this into the automation flow to refresh it", "the automation flow"),
+        ("once approved, switch the main branch to v2", "that step"),
+        ("hook this into the automation flow to refresh it", "that step"),
+        ("write its output to out.txt", "that step"),
+        ("clean the invoices folder", "that step"),
         ("push", "that step"),
         ("整理报告", "that step"),
     ],
