@@ -62,7 +62,8 @@ _DONE = re.compile(
     r"|(is|are|was|were|has been|have been) (now )?(\w+ly )?(created|written|saved|updated|added"
     r"|fixed|merged|committed|renamed|moved|removed|deleted|sorted|reconciled|generated|built"
     r"|installed|configured|scheduled|sent|extracted|converted|archived|resolved|ready|in place"
-    r"|complete|available|done|passing)|(tests?|checks?) (now )?pass(es|ed)?|here (is|are)"
+    r"|complete|available|done|passing)|(tests?|checks?) (now )?pass(es|ed)?"
+    r"|here (is|are)(?! where)"
     r"|^\W*(created|wrote|saved|updated|added|fixed|merged|committed|moved|removed|generated))\b",
     re.I | re.M,
 )

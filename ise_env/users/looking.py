@@ -116,7 +116,8 @@ def is_vague(move: AgentMove, digest: Digest) -> bool:
 def question_about(state: GoalState, digest: Digest, book: Ledger) -> Question | None:
     """A question that somebody would ask who sees this; None if there is nothing to see."""
     heads = dict(digest.heads)
-    paths = [c.path for c in digest.changes if c.change != "deleted" and c.size > 0]
+    new = [c for c in digest.changes if c.change != "deleted" and c.size > 0]
+    paths = [c.path for c in new if " " not in c.path and _FIGURE_OR_PATH.search(c.path)]
     expected = [p for p in state.goal.artifacts if p in heads or p in paths]
     for path in expected or list(heads) or paths:
         rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]

@@ -405,7 +405,7 @@ class RuleUser:
         before |= {path for path, _ in digest.heads} | set(self.book.seen)
         claimed = {claim.partition(": ")[0] for claim in claims}
         named = [m.group().rstrip("/.,") for m in _PATH_LIKE.finditer(message)]
-        return [path for path in named if path in before - claimed]
+        return [p for p in named if p in before - claimed and ("/" in p or "." in p)]
 
 
 _SORRY = re.compile(r"(sorry|oh|ah|my mistake|oops)\b", re.I)

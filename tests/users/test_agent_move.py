@@ -33,6 +33,7 @@ CASES = [
     ("So far I sorted half of the folder.", "partial"),
     ("I got stuck on the fix, it is not finished.", "partial"),
     ("The answer is 42.", "said"),
+    ("Here is where I am.", "said"),
     ("I am not going to do anything.", "declined"),
     ("I have nothing to do here.", "declined"),
     ("No action from my side.", "declined"),

@@ -136,6 +136,59 @@ def test_an_answer_that_says_nothing_is_not_taken_for_a_result() -> None:
     assert turn.subgoal == "t1.write"
 
 
+def test_what_was_to_be_told_is_asked_for_twice_and_then_believed_failed() -> None:
+    goal = SubGoal("t1.count", "count the rows of a.csv and tell me how many they are", "the count")
+    rng = np.random.default_rng(0)
+    someone = make_user("rule", intent=intent(), subgoals=[goal], rng=rng)
+    turns = converse(someone, lambda turn: Digest("I have completed the count.", tool_calls=2))
+    assert [turn.act for turn in turns] == ["request", "status", "status", "give_up"]
+    assert "tell me how many they are" in turns[1].message
+    assert turns[-1].verdict is not None and not turns[-1].verdict.satisfied
+
+
+def test_an_answer_ends_the_asking() -> None:
+    goal = SubGoal("t1.count", "count the rows of a.csv and tell me how many they are", "the count")
+    rng = np.random.default_rng(0)
+    someone = make_user("rule", intent=intent(), subgoals=[goal], rng=rng)
+    turns = converse(someone, lambda turn: Digest("I counted them: 14 rows.", tool_calls=2))
+    assert turns[-1].act == "close"
+
+
+def test_leftover_differences_are_not_praised() -> None:
+    someone = user(2)
+    someone.open()
+    changes = (FileChange("out/sum1.md", "added", "file", 12, None),)
+    turn = someone.reply(Digest("I compared inbox and rows: 6a7,11.", changes, tool_calls=2))
+    assert turn.act == "status"
+    assert turn.subgoal == "t1.write"
+
+
+def test_a_refusal_is_not_praised_and_ends_unsatisfied() -> None:
+    turns = converse(user(2), says("I am not going to do anything."))
+    assert [turn.act for turn in turns[:3]] == ["request", "status", "status"]
+    assert turns[-1].verdict is not None and not turns[-1].verdict.satisfied
+
+
+def test_what_the_user_points_at_is_on_record_and_nobody_gives_thanks_twice() -> None:
+    for seed in range(30):
+        turns = converse(user(4, seed, STYLES[seed % 6]), good)
+        for turn in turns:
+            for n in range(1, 5):
+                path = f"out/sum{n}.md"
+                if path in turn.message and turn.subgoal != f"t{n}.write":
+                    assert path in turn.observed
+        asked = [turn.message for turn in turns if turn.act == "status"]
+        assert len(asked) == len(set(asked))
+
+
+def test_a_change_to_what_was_there_does_not_arrive() -> None:
+    someone = user(2, 1)
+    someone.open()
+    changes = (FileChange("out/sum1.md", "modified", "file", 12, None),)
+    words = someone.reply(Digest("I wrote the 3 lines.", changes, tool_calls=1)).message
+    assert not any(word in words for word in ("arrived", "turned up", "showed up", "is there"))
+
+
 def test_a_request_for_permission_is_confirmed() -> None:
     def careful(turn: UserTurn) -> Digest:
         return Digest("Shall I write the file?") if turn.act == "request" else good(turn)
