@@ -25,6 +25,7 @@ from ise_env.tools.dispatch import DispatchResult, dispatch
 from ise_env.traces.record import WorkspaceRecord
 from ise_env.users import make_user
 from ise_env.users.digest import DigestBuilder, hidden
+from ise_env.users.ledger import with_truth
 from ise_env.users.protocol import User, UserTurn
 from ise_env.workspaces.protocol import Backend, Limits, Workspace
 
@@ -142,8 +143,6 @@ class Live:
             VerifierError: A check could not be evaluated.
         """
         episode = self.episode
-        if self.user is not None:
-            episode.ledger = self.user.ledger()
         with blame(WorkspaceError, "freezing the workspace"):
             frozen = self.workspace.freeze()
             changes = frozen.diff()
@@ -160,6 +159,8 @@ class Live:
         checks = [check for task in self.bound for check in task.checks()]
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)
+        if self.user is not None:
+            episode.ledger = with_truth(self.user.ledger(), episode.verdict.checks)
         return episode.verdict
 
     def close(self) -> None:
