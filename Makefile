@@ -7,6 +7,8 @@ PYTHON ?= python3
 BIN := $(VENV)/bin
 RUN ?= runs/demo
 N ?= 100
+# An ordinary user may have no cgroup to put limits in; the record of each episode says so.
+DEGRADED := $(if $(filter 0,$(shell id -u)),,--allow-degraded memory,cpu)
 EXTRAS ?= test
 TEST_ARGS ?=
 
@@ -15,7 +17,7 @@ demo: setup
 	@rm -rf $(RUN)
 	@mkdir -p $(dir $(RUN))
 	$(BIN)/ise intents sample -n $(N) --seed 7 --out $(RUN).intents.jsonl --force
-	$(BIN)/ise rollout --intents $(RUN).intents.jsonl --agent faulty -n $(N) --concurrency 4 --out $(RUN)
+	$(BIN)/ise rollout --intents $(RUN).intents.jsonl --agent faulty -n $(N) --concurrency 4 $(DEGRADED) --out $(RUN)
 	$(BIN)/ise stats $(RUN)
 	$(BIN)/ise show $(RUN) 0
 
