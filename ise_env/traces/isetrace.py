@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ise_env.agents.protocol import AgentProvenance
 from ise_env.errors import ConfigError
 from ise_env.intents.jsonl import read_json, read_jsonl
 from ise_env.intents.published import from_published, of_trajectory
@@ -26,6 +25,7 @@ from ise_env.tools.base import FAILED, Outcome
 from ise_env.tools.outcome import CallRecord, label_recoveries
 from ise_env.tools.relabel import outcome_from_text
 from ise_env.traces.record import (
+    AgentProvenance,
     ErrorRecord,
     Provenance,
     Recovery,
