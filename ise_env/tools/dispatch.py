@@ -22,6 +22,7 @@ import json
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -148,6 +149,9 @@ class _Run:
             given = parse_object(request.arguments)
             result = self._call(tool, given)
         except ToolFailure as failure:
+            if given is None:  # what a refused call asked for matters for who recovers it
+                with suppress(ToolFailure):
+                    given = parse_object(request.arguments)
             result = ToolResult(error_text(request.name, str(failure)), failure.outcome)
         text = well_formed(result.text)
         outcome = result.outcome.model_copy(

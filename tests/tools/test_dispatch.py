@@ -315,3 +315,9 @@ def test_the_text_alone_says_what_really_happened(call, tool, arguments):
         assert recomputed.exit_code == done.outcome.exit_code
     if recomputed.status != "timeout":  # the text does not say how it was ended
         assert recomputed.signal == done.outcome.signal
+
+
+def test_a_refused_call_is_recorded_with_what_it_asked_for(call):
+    (done,) = call.send(request("a", "bash"))
+    assert done.outcome.error == "unknown_tool"
+    assert done.call.arguments == {"command": "echo hi"}
