@@ -36,7 +36,8 @@ from ise_env.workspaces.protocol import FileChange
 
 def agent(goals: dict[str, SubGoal], turn: UserTurn, rng: np.random.Generator) -> Digest:
     """A scripted agent and what it leaves behind: mostly good, sometimes not."""
-    goal = goals[turn.subgoal or next(iter(goals))]
+    # Without the lock, a turn may name a step that does not exist.
+    goal = goals.get(turn.subgoal or "") or next(iter(goals.values()))
     draw = rng.random()
     if turn.act == "request" and draw < 0.12 and goal.question:
         return Digest(goal.question)
