@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 from ise_env.agents.compaction import Compactor
 from ise_env.agents.protocol import AgentContext, AgentProvenance
+from ise_env.agents.wire import FINGERPRINT
 from ise_env.errors import ContextOverflow
 from ise_env.llm import Completion, Endpoint, ModelClient, client_for
 from ise_env.llm.reasoning import Spelling, joined
@@ -16,6 +17,10 @@ INTENT_HEADER = "X-ISE-Intent"
 
 SEED_HEADER = "X-ISE-Seed"
 """Seed of the agent's randomness, for the scripted server."""
+
+
+PRIVILEGED = frozenset({"oracle", "faulty"})
+"""Scripted models that read the intent's own solutions."""
 
 
 class EndpointAgent:
@@ -66,6 +71,10 @@ class EndpointAgent:
             ModelEndpointError: No usable answer.
         """
         completion = self._compacting(observation)
+        if completion.fingerprint == FINGERPRINT:
+            self.provenance = self.provenance.model_copy(
+                update={"scripted": True, "privileged": completion.model in PRIVILEGED}
+            )
         self._spelling = completion.reasoning_spelling or self._spelling
         notes = completion.annotations()
         if compaction := self._compactor.record():

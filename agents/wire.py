@@ -14,6 +14,9 @@ from typing import Any
 
 from ise_env.agents.scripted import Message
 
+FINGERPRINT = "ise-scripted"
+"""What answers here is a script: clients of ours put that into their records."""
+
 
 class ApiError(Exception):
     """What a request is refused with.
@@ -118,6 +121,7 @@ def _envelope(request: Mapping[str, Any], identity: str, kind: str) -> dict[str,
         "object": kind,
         "created": int(time.time()),
         "model": request["model"],
+        "system_fingerprint": FINGERPRINT,
     }
 
 

@@ -24,6 +24,7 @@ class Completion:
             are null left out; reasoning split from the content (see `ise_env.llm.reasoning`),
             null content made `""`.
         model: Name that the server gave.
+        fingerprint: `system_fingerprint`, when given.
         finish_reason: `stop`, `tool_calls`, `length`, ...
         usage: As reported; None when it was not.
         reasoning_spelling: Where the reasoning stood; None without reasoning.
@@ -42,6 +43,7 @@ class Completion:
     model: str
     finish_reason: str | None
     usage: dict[str, Any] | None
+    fingerprint: str | None = None
     reasoning_spelling: reasoning.Spelling | None = None
     logprobs: dict[str, Any] | None = None
     token_ids: list[int] | None = None
@@ -66,6 +68,7 @@ class Completion:
         """
         parts: dict[str, Any] = {
             "model": self.model,
+            "fingerprint": self.fingerprint,
             "finish_reason": self.finish_reason,
             "usage": self.usage,
             "timing": {"latency_s": round(self.latency_s, 4), "waited_s": round(self.waited_s, 4)},
@@ -103,6 +106,7 @@ def parse(data: Any) -> Completion:
     return Completion(
         message=mended,
         model=str(data.get("model") or ""),
+        fingerprint=str(data["system_fingerprint"]) if data.get("system_fingerprint") else None,
         finish_reason=choice.get("finish_reason"),
         usage=dict(usage) if isinstance(usage, Mapping) else None,
         reasoning_spelling=spelling,
