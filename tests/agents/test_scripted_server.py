@@ -12,6 +12,8 @@ from urllib.parse import urlsplit
 import openai
 import pytest
 
+from ise_env.agents import make_agent
+from ise_env.agents.protocol import AgentContext
 from ise_env.agents.serve import ScriptedServer
 from ise_env.errors import ConfigError
 from ise_env.intents.model import Intent
@@ -168,3 +170,15 @@ def test_what_cannot_be_served(server: ScriptedServer) -> None:
     assert port is not None
     with pytest.raises(ConfigError, match="in use"):
         ScriptedServer(port=port)
+
+
+@pytest.mark.parametrize("options", ["", "#stream=true"])
+def test_an_episode_played_over_the_socket_says_that_it_is_scripted(
+    server: ScriptedServer, intent: Intent, options: str
+) -> None:
+    agent = make_agent(f"openai:oracle@{server.base_url}{options}")()
+    assert agent.provenance.scripted is False
+    agent.reset(AgentContext(intent, seed=1))
+    agent.act({"messages": ASK, "tools": TOOLS})
+    assert agent.provenance.scripted is True
+    assert agent.provenance.privileged is True
