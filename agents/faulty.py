@@ -7,9 +7,11 @@ sub-goal is done properly once the user doubts it; if nobody does, the checks fa
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
+from ise_env.agents.matching import reports_absence
 from ise_env.agents.oracle import Goal, Oracle, Words
 from ise_env.agents.phrases import say
 from ise_env.agents.protocol import AgentContext
@@ -21,6 +23,14 @@ _WRONG, _CLAIMED = "wrong_solution", "claimed_not_done"
 
 _EXPECTED = (LookupError, ValueError, AttributeError)
 """What a solution raises when it reads a workspace that is not as it should be."""
+
+_STUCK = re.compile(
+    r"not (look )?(as|what) i expected|i stopped at|not finished|FAILED \(|could not be"
+    r"|still (fails|differs)|\b(failed|cannot open): ",
+    re.IGNORECASE,
+)
+"""A solution's words when it did not get through; nobody says before them that it is done."""
+_ASKS = re.compile(r"[?？]|\btell me\b", re.IGNORECASE)
 
 
 class Faulty(Oracle):
@@ -75,13 +85,20 @@ class Faulty(Oracle):
                 return (yield from super().look_again(goal, text))
             except _EXPECTED:
                 return self._stuck(goal)
-        return (yield from self.redo(goal))
+        words = yield from self.redo(goal)
+        if _STUCK.search(words) or reports_absence(text) or not _ASKS.search(text):
+            return words
+        try:
+            answered = yield from super().look_again(goal, text)
+        except _EXPECTED:
+            return words
+        return f"{words} {answered}"
 
     def redo(self, goal: Goal) -> Words:
         """Do it properly this time."""
         goal.notes.pop("slip", None)
         words = yield from self._properly(goal, "redo")
-        return f"{say(self.rng, 'oracle', 'redone')} {words}"
+        return words if _STUCK.search(words) else f"{say(self.rng, 'oracle', 'redone')} {words}"
 
     def _properly(self, goal: Goal, occasion: str) -> Words:
         solution = with_slips(goal.task.solve(goal.subgoal.id), self.rng, self._rate)

@@ -81,7 +81,11 @@ _LEFTOVER = re.compile(
     r"|\b(still (fails?|failing|differs?|wrong|broken|red)|(something|that|it) is not right"
     r"|exit(ed)? (with )?(code|status) [1-9]|exited with [1-9]"
     r"|[1-9]\d* files? (is |are )?still there"
-    r"|[1-9]\d* (tests?|checks?) (still )?fail(ed|s)?)\b",
+    r"|[1-9]\d* (tests?|checks?) (still )?fail(ed|s)?"
+    r"|(does|do) not look as i expected|(is|are) not what i expected|i stopped at"
+    r"|(ran|run|on|of) (0|no) (tests?|tables?|cases?|checks?)|no (tests?|tables?) (ran|was run)"
+    r"|0 (tests?|tables?|cases?|checks?) (ran|were run|passed)|the same on no tables?)\b"
+    r"|\bFAILED \(",
     re.I,
 )
 """What is wrong by the agent's own words: a diff that is not empty, a check that still fails."""

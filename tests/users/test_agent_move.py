@@ -42,6 +42,17 @@ CASES = [
     ("I looked for the listed files: 9 files still there.", "reported_error"),
     ("I looked for the listed files: 0 files still there.", "said"),
     ("The checker still fails.", "reported_error"),
+    (
+        "test_sum failed because of `a - b`. Now: FAILED (failures=1), all modules compile.",
+        "reported_error",
+    ),
+    ("shop/cart.py does not look as I expected; I stopped at test_case_1.", "reported_error"),
+    (
+        "p/report.py is written. On 0 tables it prints the same as the shell script.",
+        "reported_error",
+    ),
+    ("I ran 0 tests again; the result is `OK`.", "reported_error"),
+    ("I ran 12 tests again; the result is `OK`.", "claimed_done"),
     ("The run ended with exit code 2.", "reported_error"),
     ("The commit is 4c570119c.", "said"),
     ("It prints 3 lines; the report has ? lines.", "said"),

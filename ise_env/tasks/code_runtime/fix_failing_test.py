@@ -137,7 +137,11 @@ class FixFailingTest(Kit[Params]):
     def review(self, p: Params, subgoal: str) -> Solution:
         """Run the tests once more."""
         (ran,) = yield sh("python3 -m unittest 2>&1 | tail -n 4", workdir=p.folder)
-        count = found(r"Ran (\d+) test", ran.text)
+        count = found(r"Ran (\d+) test", ran.text, "0")
+        if count == "0":
+            return f"I wanted to run the tests again, but no test ran: `{last_line(ran.text)}`."
+        if "FAILED" in last_line(ran.text):
+            return f"I ran the tests again, and the code still fails: `{last_line(ran.text)}`."
         return f"I ran {plural(count, 'test')} again; the result is `{last_line(ran.text)}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:

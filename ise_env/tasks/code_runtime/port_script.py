@@ -204,9 +204,11 @@ class PortScript(Kit[Params]):
             "echo same; done",
             workdir=f,
         )
-        lines = len(wanted.text.splitlines())
+        lines, alike = len(wanted.text.splitlines()), same.text.splitlines().count("same")
+        if not alike:
+            return f"{f}/report.py still differs from the shell script on every table in {f}/data."
         return (
-            f"{f}/report.py is written. On {plural(same.text.count('same'), 'table')} it "
+            f"{f}/report.py is written. On {plural(alike, 'table')} it "
             f"prints the same as "
             f"the shell script, {lines} lines for {table}."
         )
