@@ -270,6 +270,8 @@ _FITS: tuple[tuple[str, Way], ...] = (
      r"|stay behind|didn't fit|not make it)", _left_out),
     (r"\b(where.{0,60}\bfrom|based? (on|the)|sources?|draw on|evidence behind|by which rule)",
      _sources),
+    (r"\b(last (row|line|record|entry|one)|(what's|what is|what does it) (in|hold)\b|which files"
+     r"|how (many|long))", _content),
     (r"\b(what is it for|purpose|need(ed)?\b|retained|keep|intermediate|what's (this|[\w-]+[/.]))",
      _purpose),
     (r"\b(how many|what exactly|hold|complete|all of it|whole lot|that everything|every file"

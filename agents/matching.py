@@ -9,7 +9,8 @@ from ise_env.tasks.kit import SubGoal
 
 _ALL = re.compile(r"\b(everything|all of (it|that|this)|the whole (thing|lot)|overall)\b", re.I)
 _ABSENT = re.compile(
-    r"\b(missing|empty|blank|nothing (in|there|to see)|no files|not there|isn't there|gone"
+    r"\b((missing|empty|blank)(?! (?!this\b|does\b)[a-z]{3,}s\b)"
+    r"|nothing (in|there|to see)|no files|not there|isn't there|gone"
     r"|(don't|do not|doesn't|does not) (see|have|exist)|(can't|cannot|can not|unable to) find"
     r"|(isn't|is not|n't seem to be) there|where(| is|'s| are) (it|the|my|\S+[/.])"
     r"|there('s| is| are) no|looked for|did it end up|not (done|finished)|never|redo)\b"

@@ -163,7 +163,7 @@ class ComparePages(Kit[Params]):
                 label=f"the changes of the {p.topic} page",
                 facts=(Fact("old", w.old), Fact("new", w.new), Fact("target", target)),
                 artifacts=(target,),
-                question="Does it count when only the order of the rows is another?",
+                question="Does it count if only the order of the rows differs?",
                 answer="No, only what is added, removed or has another value",
             ),
             SubGoal(
