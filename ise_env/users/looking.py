@@ -119,12 +119,18 @@ def question_about(state: GoalState, digest: Digest, book: Ledger) -> Question |
     new = [c for c in digest.changes if c.change != "deleted" and c.size > 0]
     paths = [c.path for c in new if " " not in c.path and _FIGURE_OR_PATH.search(c.path)]
     expected = [p for p in state.goal.artifacts if p in heads or p in paths]
+    text = digest.agent_text
+    counted = "yes" if _FIGURE.search(text) else ""
     for path in expected or list(heads) or paths:
         rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
         line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""
         kind = next((k for k, ending in _KINDS.items() if ending.search(path)), "other")
         kind = "expected" if kind == "other" and path in expected else kind
-        return Question(f"checkin.{kind}", {"path": path, "line": line}, (path,))
+        if kind == "folder" and f"{path.rstrip('/')}/" in text:
+            continue  # the agent has just said what is in it
+        return Question(
+            f"checkin.{kind}", {"path": path, "line": line, "counted": counted}, (path,)
+        )
     said = "\n".join(turn.message for turn in book.turns)
     for match in _FIGURE.finditer(digest.agent_text):
         if match.group().strip() not in said:

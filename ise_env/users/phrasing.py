@@ -134,6 +134,8 @@ class Phrasebook:
         return text
 
 
+_COUNTS = re.compile(r"how (many|long)|wie viele|多少", re.I)
+"""A question that a count answers; passed over where the slot `counted` says it was told."""
 _NOUN = re.compile(r" (?:of|in|for|to|from|into|with|on|at|by|between) ")
 _PLURAL = re.compile(r"(?:[^siu]|ie)s$")
 _AFTER = re.compile(
@@ -164,6 +166,8 @@ def _slots(template: str) -> frozenset[str]:
 
 
 def _fits(template: str, slots: Mapping[str, str]) -> bool:
+    if slots.get("counted") and _COUNTS.search(template):
+        return False
     return all(slots.get(name) for name in _slots(template))
 
 

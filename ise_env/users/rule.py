@@ -7,6 +7,7 @@ sub-goal holds its label or the path of an artifact. It never sees a check.
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -78,6 +79,8 @@ class RuleUser:
         self._rng = rng
         self._grounded = grounded
         self._digest = Digest("")
+        self._pointed_out_at = -2
+        """How many turns there were when a path was acknowledged last."""
         self._patience = self._habits.patience
         self._curiosity = self._habits.curiosity
         self.provenance = UserProvenance(name=name, version=VERSION, scripted=True)
@@ -91,8 +94,11 @@ class RuleUser:
         kind: str = self._habits.opening
         goals = list(self.book.goals.values())
         named = goals[-1].goal.label != NAMELESS
-        if kind == "goal" and named and len(goals) > 1 and not self.context:
-            slots["label_last"] = goals[-1].goal.label
+        if kind == "goal" and named and not self.context:
+            if _of_one_task(goals[0].goal, goals[-1].goal):
+                slots["label_last"] = goals[-1].goal.label
+            elif self._phrases.has("open.context", **slots):
+                kind = "context"
         if self.context and kind != "straight":
             kind, slots["own"] = "own", _bounded(self.context)
         if not self._phrases.has(f"open.{kind}", **slots):
@@ -297,7 +303,9 @@ class RuleUser:
             for place in state.goal.artifacts
             if place in self.book.seen and place not in self.book.acknowledged
         ]
-        if new:
+        told = state.lookups > 0 or state.answers > 0 or wanted(state.goal.request) is not None
+        if new and not told and len(self.book.turns) > self._pointed_out_at + 1:
+            self._pointed_out_at = len(self.book.turns)
             self.book.acknowledged.add(new[0])
             key = "ack.seen" if new[0] in self.book.came else "ack.changed"
             if self._phrases.has(key, path=new[0]):
@@ -342,7 +350,7 @@ class RuleUser:
         doubtful = [s for s in done if s.goal.artifacts and not s.touched and self._grounded]
         state = (doubtful or visible or done)[-1]
         paths = [p for p in state.goal.artifacts if p in self.book.seen]
-        if paths:
+        if paths and posixpath.basename(paths[0].rstrip("/")) not in state.goal.label:
             return self._about_goal("status", state, "verify.path", path=paths[0])
         return self._about_goal("status", state, "verify.goal")
 
@@ -411,6 +419,12 @@ class RuleUser:
 _SORRY = re.compile(r"(sorry|oh|ah|my mistake|oops)\b", re.I)
 """An answer that begins so stands on its own: nobody is happy to be asked, and sorry."""
 _PATH_LIKE = re.compile(r"[\w@+~-][\w.@+/-]*")
+
+
+def _of_one_task(first: SubGoal, last: SubGoal) -> bool:
+    """Whether one leads to the other: two steps of the same task, `t1.fetch` and `t1.sort`."""
+    task, dot, _ = first.id.partition(".")
+    return bool(dot) and first.id != last.id and last.id.startswith(f"{task}.")
 
 
 def spoken(intent: Intent) -> str:
