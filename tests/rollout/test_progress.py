@@ -62,7 +62,8 @@ def test_a_log_gets_plain_lines(capsys):
 
 
 @pytest.mark.parametrize("width", [40, 80, 200])
-def test_a_terminal_gets_one_line_that_fits(width):
+def test_a_terminal_gets_one_line_that_fits(width, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")  # rich ignores the width of a dumb terminal
     file = io.StringIO()
     display = display_for(Console(file=file, force_terminal=True, width=width, color_system=None))
     assert isinstance(display, LiveDisplay)
