@@ -126,8 +126,8 @@ def _claim(stage: Stage) -> None:
 
 def _solve(stage: Stage) -> None:
     for goal in stage.kit.subgoals(stage.params):
-        stage.play(stage.kit.solve(stage.params, goal.id))
-        stage.play(stage.kit.review(stage.params, goal.id))
+        stage.play(stage.kit.solve(stage.params, goal.id), about=goal.id)
+        stage.play(stage.kit.review(stage.params, goal.id), about=goal.id)
 
 
 def _wrongly(number: int) -> Callable[[Stage], None]:

@@ -40,7 +40,11 @@ def get(name: str) -> AnyKit:
     if name in _foreign():
         return _load_foreign(name)
     near = get_close_matches(name, names(), n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`ise validate --list` names them all"
+    hint = (
+        f"did you mean {' or '.join(near)}?"
+        if near
+        else "`ise validate --no-tricks --seeds 1` tries them all by name"
+    )
     raise ConfigError(f"unknown kit {name!r}: {hint}")
 
 

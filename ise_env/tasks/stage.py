@@ -42,6 +42,7 @@ class Stage(AbstractContextManager["Stage"]):
     def __init__(self, kit: Kit[Any], params: KitParams, backend: Backend) -> None:
         self.kit, self.params = kit, params
         self.said: list[str] = []
+        self._about: dict[str, list[str]] = {}
         self.outcomes: list[tuple[ToolCall, Outcome]] = []
         self.workspace = backend.create(owner=f"admission of {kit.name}")
         try:
@@ -61,7 +62,7 @@ class Stage(AbstractContextManager["Stage"]):
         """Release the workspace."""
         self.workspace.close()
 
-    def play(self, solution: Solution) -> str:
+    def play(self, solution: Solution, about: str = "") -> str:
         """Run a solution through the tools; returns, and remembers, its closing words."""
         replies: list[ToolReply] | None = None
         try:
@@ -70,6 +71,7 @@ class Stage(AbstractContextManager["Stage"]):
                 replies = self._call([asked] if isinstance(asked, ToolCall) else asked)
         except StopIteration as end:
             self.said.append(str(end.value))
+            self._about.setdefault(about, []).append(str(end.value))
             return self.said[-1]
 
     def shell(self, script: str) -> Completed:
@@ -86,8 +88,10 @@ class Stage(AbstractContextManager["Stage"]):
         again = [ANY_CHECK.validate_json(check.model_dump_json()) for check in checks]
         with blame(VerifierError, "freezing the workspace"):
             frozen = self.workspace.freeze()
-        first = verify(checks, Evidence(frozen, tuple(self.said)))
-        return first, verify(again, Evidence(frozen, tuple(self.said)))
+        # Words of unknown aim (a claim, a trick) count for every sub-goal.
+        aimed = sum(map(len, self._about.values())) == len(self.said) and "" not in self._about
+        evidence = Evidence(frozen, tuple(self.said), said_of=self._about if aimed else None)
+        return verify(checks, evidence), verify(again, evidence)
 
     def _seed(self) -> None:
         seed = self.kit.seed(self.params)

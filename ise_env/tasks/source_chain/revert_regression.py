@@ -219,9 +219,7 @@ class RevertRegression(Kit[Params]):
     def review(self, p: Params, subgoal: str) -> Solution:
         """Show the commit, or run the check again."""
         if subgoal == "find":
-            (shown,) = yield sh(
-                "git log -n 3 --format='%h %an: %s' -- quoting.py", workdir=p.folder
-            )
+            (shown,) = yield sh("git log --format='%h %an: %s' -- quoting.py", workdir=p.folder)
             return f"These commits touched quoting.py:\n{shown.text.strip()}"
         (ran,) = yield sh("python3 selfcheck.py; git status --short", workdir=p.folder)
         return f"The self-check says: {ran.text.strip()}"
