@@ -15,6 +15,7 @@ import pytest
 from ise_env.agents import make_agent
 from ise_env.agents.protocol import AgentContext
 from ise_env.agents.serve import ScriptedServer
+from ise_env.env import IntentEnv
 from ise_env.errors import ConfigError
 from ise_env.intents.model import Intent
 from ise_env.intents.sampler import sample
@@ -182,3 +183,19 @@ def test_an_episode_played_over_the_socket_says_that_it_is_scripted(
     agent.act({"messages": ASK, "tools": TOOLS})
     assert agent.provenance.scripted is True
     assert agent.provenance.privileged is True
+
+
+def test_the_sdk_plays_an_episode_with_the_observation_as_its_request(
+    client: openai.OpenAI, intent: Intent, local_backend: object
+) -> None:
+    env = IntentEnv(intent)
+    observation, _ = env.reset(seed=1)
+    over = False
+    while not over:
+        reply: Any = client.chat.completions.create(
+            model="oracle", extra_headers={"X-ISE-Intent": intent.id}, **observation
+        )
+        observation, reward, terminated, truncated, info = env.step(reply.choices[0].message)
+        over = terminated or truncated
+    assert (info["termination"], info["success"], reward) == ("user_satisfied", True, 1.0)
+    env.close()
