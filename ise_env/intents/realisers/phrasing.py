@@ -1,9 +1,9 @@
 """Saying a kit's request in other words without changing what is asked for.
 
-`phrasing.toml` lists stretches of requests and other ways to put them: some that hold for any
-kit, some for one kit only. Facts are masked as `{id}` before anything is looked for, so they
-come out as they went in. A `*` stands for a
-word that differs from case to case; several keep their order.
+`phrasing/everywhere.toml` lists stretches of requests and other ways to put them that hold for
+any kit; `phrasing/<domain>.toml` those of that domain's kits, a table for each kit. A stretch may
+be the whole request. Facts are masked as `{id}` before anything is looked for, so they come out
+as they went in. A `*` stands for a word that differs from case to case; several keep their order.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 
+from ise_env.errors import ConfigError
 from ise_env.intents.realisers.grammar import choose
 from ise_env.tasks.kit import SubGoal
 
@@ -71,9 +72,16 @@ def _split(text: str, value: str, mask: str) -> list[str]:
 
 @lru_cache(maxsize=1)
 def phrasing() -> dict[str, dict[str, list[str]]]:
-    """The whole data file: table, stretch, other ways to put it."""
-    file = resources.files("ise_env.intents.realisers").joinpath("phrasing.toml")
-    return tomllib.loads(file.read_text("utf-8"))
+    """All data files: table, stretch, other ways to put it."""
+    folder = resources.files("ise_env.intents.realisers").joinpath("phrasing")
+    tables: dict[str, dict[str, list[str]]] = {}
+    for file in sorted(folder.iterdir(), key=lambda file: file.name):
+        domain = file.name.removesuffix(".toml")
+        for table, stretches in tomllib.loads(file.read_text("utf-8")).items():
+            if domain not in (table, table.partition("/")[0]):
+                raise ConfigError(f"{file}: [{table}] belongs into another domain's file")
+            tables[table] = stretches
+    return tables
 
 
 class _Stretches:
