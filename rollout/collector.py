@@ -126,6 +126,7 @@ class Collector:
             StoreError: The run cannot be written any more.
         """
         self._started = time.monotonic()
+        self._stop_where_too_dear()
         threads = [
             threading.Thread(target=self._work, name=f"episode-{n}", daemon=True)
             for n in range(min(self._pace.concurrency, max(1, len(self._plan))))
@@ -272,10 +273,18 @@ class Collector:
             self._counts = add_to_counts(self._counts, record)
             self._session_done += 1
             self._given_up_in_a_row = 0
+        self._pay(record)
+
+    def _pay(self, record: Trajectory) -> None:
+        """Add what an episode cost, valid or not."""
+        with self._guard:
             self._cost = sum_of(self._cost, cost_of(record))
-            too_dear = (self._cost or 0.0) >= (self._pace.max_cost_usd or float("inf"))
-        if too_dear:
-            self.stop(f"the limit of ${self._pace.max_cost_usd:.2f} is reached")
+        self._stop_where_too_dear()
+
+    def _stop_where_too_dear(self) -> None:
+        limit = self._pace.max_cost_usd
+        if limit is not None and (self._cost or 0.0) >= limit:
+            self.stop(f"the limit of ${limit:.2f} is reached")
 
     def _store_tables(self, player: Player, record: Trajectory) -> None:
         observation = player.env.episode.observation()
@@ -285,12 +294,15 @@ class Collector:
 
     def _attempt_failed(self, job: Job, failed: EpisodeFailed) -> None:
         error = error_record(failed.error)
+        record = None if failed.record is None else with_cost(failed.record, self._prices)
         attempt = FailedAttempt(
-            episode_id=job.episode_id, attempt=job.attempt, error=error, record=failed.record
+            episode_id=job.episode_id, attempt=job.attempt, error=error, record=record
         )
         self._store.fail(attempt)
         with self._guard:
             self._counts.failed_attempts += 1
+        if record is not None:
+            self._pay(record)
         if error.retryable and job.attempt < self._pace.max_attempts:
             pause = self._pace.pause_before(job.attempt + 1)
             self._tell(job, error, f"again in {pause:.0f} s")

@@ -1,6 +1,9 @@
-"""What an episode cost, from the usage that the server reported and the user's price table."""
+"""What an episode cost, from the usage that the servers reported and the user's price table."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from ise_env.errors import ConfigError
 from ise_env.llm import Prices
@@ -8,40 +11,68 @@ from ise_env.traces.record import Trajectory
 
 
 def cost_of(record: Trajectory) -> float | None:
-    """US dollars that the agent's model cost; None where it is not known."""
-    cost = (record.usage or {}).get("cost_usd")
-    return float(cost) if isinstance(cost, int | float) else None
+    """US dollars that an episode's models cost together; None where none is known."""
+    return sum(record.cost_usd.values()) if record.cost_usd else None
 
 
 def with_cost(record: Trajectory, prices: Prices | None) -> Trajectory:
-    """Add `cost_usd` to a record's usage, where a model ran and its price is known.
+    """Add `cost_usd` to a record, for each role whose model reported usage.
 
     Raises:
-        ConfigError: The price table lacks the model.
+        ConfigError: The price table lacks a model.
     """
-    model = record.provenance.agent.model
-    if prices is None or model is None or record.usage is None:
+    if prices is None:
         return record
-    usages = ((m.get("x") or {}).get("usage") for m in record.messages if m["role"] == "assistant")
-    costs = [prices.cost(model, usage) for usage in usages if isinstance(usage, dict)]
-    known = [cost for cost in costs if cost is not None]
-    if not known:
-        return record
-    return record.model_copy(update={"usage": {**record.usage, "cost_usd": sum(known)}})
+    agent, user = record.provenance.agent, record.provenance.user
+    costs = {
+        "agent": _sum(prices, agent.model, _agent_usages(record.messages)),
+        "user": _sum(prices, user.model if user else None, _user_usages(record.messages)),
+    }
+    known = {role: cost for role, cost in costs.items() if cost is not None}
+    return record.model_copy(update={"cost_usd": known or None})
 
 
-def check_prices(prices: Prices | None, model: str | None, limit: float | None) -> None:
+def check_prices(prices: Prices | None, models: Iterable[str | None], limit: float | None) -> None:
     """Make sure that costs can be told where they matter.
 
+    Args:
+        prices: The table; None where the caller gave none.
+        models: Of agent and user; None for one that is no model.
+        limit: In US dollars; None for no limit.
+
     Raises:
-        ConfigError: The table lacks the model, or there is a limit but no table.
+        ConfigError: The table lacks a model, or there is a limit but no table.
     """
     if limit is not None and prices is None:
         raise ConfigError("--max-cost needs --prices: a TOML file with the price of each model")
-    if prices is not None and model is not None:
-        prices.require(model)
+    for model in models:
+        if prices is not None and model is not None:
+            prices.require(model)
 
 
 def sum_of(a: float | None, b: float | None) -> float | None:
     """Add where both are known; None only where neither is."""
     return b if a is None else a if b is None else a + b
+
+
+def _sum(prices: Prices, model: str | None, usages: Iterable[Mapping[str, Any]]) -> float | None:
+    if model is None:
+        return None
+    known = [c for usage in usages if (c := prices.cost(model, usage)) is not None]
+    return sum(known) if known else None
+
+
+def _agent_usages(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    for message in messages:
+        usage = (message.get("x") or {}).get("usage")
+        if message["role"] == "assistant" and isinstance(usage, dict):
+            yield usage
+
+
+def _user_usages(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Of every attempt at a user turn: what was discarded was paid for, too."""
+    for message in messages:
+        turn = (message.get("x") or {}).get("user") or {}
+        for attempt in turn.get("attempts") or ():
+            if isinstance(attempt.get("usage"), dict):
+                yield attempt["usage"]

@@ -103,7 +103,7 @@ def _add(entry: IntentScores, t: Trajectory) -> None:
     entry.failed_calls += sum(
         ((m.get("x") or {}).get("outcome") or {}).get("status") in FAILED for m in t.messages
     )
-    entry.recovered_calls += len({r.failed for r in t.recoveries})
+    entry.recovered_calls += len(t.recoveries)
     entry.user_turns += sum(m["role"] == "user" for m in t.messages)
     entry.tool_calls += sum(1 for m in t.messages for _ in called_tools(m))
     entry.cost_usd = sum_of(entry.cost_usd, cost_of(t))

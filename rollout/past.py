@@ -21,6 +21,7 @@ class Past:
     given_up: set[str] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
     cost_usd: float | None = None
+    """Of every attempt, failed ones included."""
 
     @classmethod
     def of(cls, store: RunStore, max_attempts: int, *, retry_invalid: bool = False) -> Past:
@@ -51,6 +52,8 @@ class Past:
             past.cost_usd = sum_of(past.cost_usd, cost_of(record))
         for failure in read_failed_attempts(store.layout.root):
             past.counts.failed_attempts += 1
+            if failure.record is not None:
+                past.cost_usd = sum_of(past.cost_usd, cost_of(failure.record))
             if retry_invalid or failure.episode_id in past.finished:
                 continue
             past.attempts[failure.episode_id] = failure.attempt

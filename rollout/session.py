@@ -195,10 +195,12 @@ def _preflight(
 ) -> None:
     """Find out once what would otherwise fail in every episode, before anything is written."""
     agent = make_agent(config.agent)()
-    check_prices(prices, agent.provenance.model, request.pace.max_cost_usd)
+    models = [agent.provenance.model]
     agent.close()
     if config.user is not None:
-        make_user(config.user, intent=first, subgoals=[], rng=np.random.default_rng(0))
+        user = make_user(config.user, intent=first, subgoals=[], rng=np.random.default_rng(0))
+        models.append(user.provenance.model)
+    check_prices(prices, models, request.pace.max_cost_usd)
     env = IntentEnv(**config.env_arguments())
     backend = make_backend(config.workspace)
     backend.create(

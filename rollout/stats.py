@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,8 @@ class Statistics:
     redactions: int = 0
     wall_s: float = 0.0
     usage: Counter[str] = field(default_factory=Counter)
+    cost_usd: dict[str, float] = field(default_factory=dict)
+    """By role, of valid episodes."""
 
     @property
     def failed(self) -> int:
@@ -144,7 +146,7 @@ class Statistics:
         self.valid += 1
         self._add_verdict(trajectory)
         self._add_messages(trajectory.messages)
-        self.recovered += len({r.failed for r in trajectory.recoveries})
+        self.recovered += len(trajectory.recoveries)
         self.terminations[trajectory.termination.reason] += 1
         self._add_provenance(trajectory)
         if trajectory.intent.domains:
@@ -156,6 +158,8 @@ class Statistics:
         for name, value in (trajectory.usage or {}).items():
             if isinstance(value, int | float):
                 self.usage[name] += value  # type: ignore[assignment]
+        for role, cost in (trajectory.cost_usd or {}).items():
+            self.cost_usd[role] = self.cost_usd.get(role, 0.0) + cost
 
     def _add_verdict(self, trajectory: Trajectory) -> None:
         if trajectory.success is None:
@@ -169,27 +173,21 @@ class Statistics:
 
     def _add_messages(self, messages: list[dict[str, Any]]) -> None:
         roles = Counter(message["role"] for message in messages)
-        names = [name for message in messages for name in called_tools(message)]
+        names = _names_by_call(messages)
         self.user_turns.add(roles["user"])
         self.turns.add(roles.total() - roles["system"])
         self.tool_calls.add(len(names))
-        self.calls.update(names)
-        used = sorted(set(names))
+        self.calls.update(name or NO_SUCH_TOOL for _, name in names)
+        used = sorted({name for _, name in names if name})
         self.distinct_tools.add(len(used))
         self.using.update(used)
         self.together.update((a, b) for i, a in enumerate(used) for b in used[i + 1 :])
-        self._add_outcomes(messages)
+        self._add_outcomes(messages, dict(names))
 
-    def _add_outcomes(self, messages: list[dict[str, Any]]) -> None:
+    def _add_outcomes(
+        self, messages: list[dict[str, Any]], name_of: Mapping[Any, str | None]
+    ) -> None:
         failures = 0
-        name_of = {
-            call.get("id"): name
-            for message in messages
-            for call, name in zip(
-                message.get("tool_calls") or (), called_tools(message), strict=True
-            )
-            if isinstance(call, dict)
-        }
         for message in messages:
             annotations = message.get("x") or {}
             if message["role"] == "user" and "user" in annotations:
@@ -199,7 +197,8 @@ class Statistics:
                 self.outcomes[status] += 1
                 if status in FAILED:
                     failures += 1
-                    self.failed_by_tool[str(name_of.get(message.get("tool_call_id")))] += 1
+                    name = name_of.get(message.get("tool_call_id"))
+                    self.failed_by_tool[name or NO_SUCH_TOOL] += 1
         self.with_failure += failures > 0
 
     def _add_provenance(self, trajectory: Trajectory) -> None:
@@ -246,7 +245,27 @@ class Statistics:
             "redactions": self.redactions,
             "episode_seconds": round(self.wall_s, 3),
             "usage": dict(self.usage) or None,
+            "cost_usd": self.cost_usd or None,
         }
+
+
+NO_SUCH_TOOL = "(no such tool)"
+"""Where calls of tools that do not exist are counted, whatever name the agent made up."""
+
+
+def _names_by_call(messages: list[dict[str, Any]]) -> list[tuple[Any, str | None]]:
+    """Call id and tool of every call in order; None for a tool that does not exist."""
+    unknown = {
+        message.get("tool_call_id")
+        for message in messages
+        if ((message.get("x") or {}).get("outcome") or {}).get("error") == "unknown_tool"
+    }
+    return [
+        (call_id, None if call_id in unknown else name)
+        for message in messages
+        for call, name in zip(message.get("tool_calls") or (), called_tools(message), strict=True)
+        for call_id in [call.get("id") if isinstance(call, dict) else None]
+    ]
 
 
 def called_tools(message: dict[str, Any]) -> Iterable[str]:

@@ -110,8 +110,8 @@ def _ends(s: Statistics) -> Iterable[Row]:
         yield "secrets redacted", f"{s.redactions:,}", _NOTHING
     if s.wall_s:
         yield "seconds an episode, mean", number(s.wall_s / s.valid), _NOTHING
-    if "cost_usd" in s.usage:
-        yield "cost", f"${s.usage['cost_usd']:.2f}", _NOTHING
+    for role, cost in s.cost_usd.items():
+        yield f"cost of the {role}", f"${cost:.2f}", _NOTHING
 
 
 def _who(s: Statistics) -> str:

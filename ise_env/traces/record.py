@@ -157,6 +157,8 @@ class Trajectory(Record):
     provenance: Provenance
     usage: dict[str, JsonValue] | None = None
     """Summed over the agent's calls; None where no model ran."""
+    cost_usd: dict[str, float] | None = None
+    """By role (`agent`, `user`), where its model's price and usage are known."""
     wall_s: float
     redactions: int = 0
     foreign: dict[str, JsonValue] | None = None

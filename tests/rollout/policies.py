@@ -109,6 +109,17 @@ class Costs(Say):
         self.provenance = AgentProvenance(name="Costs", scripted=False, model="dear-model")
 
 
+class CostsThenFails(Costs):
+    """Calls a tool first: what it cost is in the record of the attempt that failed."""
+
+    def act(self, observation: dict[str, Any]) -> dict[str, Any]:
+        if observation["messages"][-1]["role"] == "tool":
+            raise ModelEndpointError("the endpoint answered 503", status=503, retryable=True)
+        call = {"name": "exec", "arguments": '{"command": "true"}'}
+        asked = [{"id": "c1", "type": "function", "function": call}]
+        return {**super().act(observation), "content": "", "tool_calls": asked}
+
+
 class Crowd(Say):
     """Notes how many agents think at the same time."""
 

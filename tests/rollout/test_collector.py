@@ -5,10 +5,13 @@ import json
 import pytest
 
 from ise_env.errors import ConfigError, WorkspaceError
+from ise_env.llm import Prices
+from ise_env.rollout.costs import check_prices, with_cost
 from ise_env.rollout.stats import collect_statistics
 from ise_env.traces.fsck import check_run
 from ise_env.traces.layout import Layout, StoreError
 from ise_env.traces.reader import read_failed_attempts, read_invalid, read_run, read_tools
+from ise_env.traces.record import UserRecord
 from ise_env.traces.repair import repair
 from ise_env.traces.store import RunStore
 
@@ -155,7 +158,42 @@ def test_a_run_stops_at_its_price(rollout, tmp_path):
     assert (outcome.complete, outcome.counts.finished) == (False, 2)
     assert "$5.00" in outcome.reason
     assert outcome.snapshot.cost_usd == pytest.approx(6.0)
-    assert {r.usage["cost_usd"] for r in read_run(tmp_path / "run")} == {3.0}
+    assert [r.cost_usd for r in read_run(tmp_path / "run")] == [{"agent": 3.0}] * 2
+
+
+def test_the_users_model_and_failed_attempts_are_paid_for(rollout, tmp_path):
+    rollout("Costs", n=1)
+    (record,) = read_run(tmp_path / "run")
+    assert record.cost_usd is None
+    attempts = [{"source": "model", "usage": {"prompt_tokens": 1_000_000}}] * 2
+    opening = {**record.messages[1], "x": {"user": {"act": "request", "attempts": attempts}}}
+    user = UserRecord(name="llm", version="1", scripted=False, model="cheap-model")
+    record = record.model_copy(
+        update={
+            "messages": [record.messages[0], opening, *record.messages[2:]],
+            "provenance": record.provenance.model_copy(update={"user": user}),
+        }
+    )
+    prices = tmp_path / "prices.toml"
+    prices.write_text(
+        '["dear-model"]\ninput = 3.0\noutput = 1.0\n["cheap-model"]\ninput = 0.5\noutput = 1.0\n'
+    )
+    table = Prices.load(prices)
+    assert with_cost(record, table).cost_usd == {"agent": 3.0, "user": 1.0}
+    with pytest.raises(ConfigError, match="no price for 'cheap-model'"):
+        check_prices(Prices(str(prices), {}), [None, "cheap-model"], None)
+
+
+def test_what_an_invalid_episode_cost_counts(rollout, tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["dear-model"]\ninput = 3.0\noutput = 1.0\n')
+    pace = {"max_cost_usd": 5.0, "concurrency": 1, "max_attempts": 1}
+    outcome = rollout("CostsThenFails", prices=prices, pace=pace)
+    assert (outcome.complete, outcome.counts.finished, outcome.counts.invalid) == (False, 0, 2)
+    assert outcome.snapshot.cost_usd == pytest.approx(6.0)
+    again = rollout("CostsThenFails", prices=prices, pace=pace, resume=True, intents=None)
+    assert (again.complete, again.snapshot.cost_usd) == (False, pytest.approx(6.0))
+    assert "$5.00" in again.reason
 
 
 def test_a_price_must_be_known(rollout, tmp_path):

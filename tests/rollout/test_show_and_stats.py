@@ -182,6 +182,19 @@ def test_statistics_of_a_small_corpus():
     assert "23,132" in console.file.getvalue()
 
 
+def test_made_up_tools_are_not_counted_as_tools():
+    statistics = Statistics()
+    asked = {"role": "assistant", "content": "", "tool_calls": [call("a", "exec"), call("b", "x1")]}
+    again = {"role": "assistant", "content": "", "tool_calls": [call("c", "x2")]}
+    missing = {"status": "tool_error", "error": "unknown_tool"}
+    answers = [result("a", "ok"), result("b", "no", **missing), result("c", "no", **missing)]
+    statistics.add(episode(asked, *answers[:2], again, answers[2]))
+    figures = statistics.as_dict()
+    assert figures["distinct_tools"]["mean"] == 1
+    assert figures["calls_by_tool"] == {"(no such tool)": 2, "exec": 1}
+    assert figures["failed_by_tool"] == {"(no such tool)": 2}
+
+
 def test_a_distribution_knows_its_quantiles():
     distribution = Distribution()
     for value in [5, 1, 3, 3, 8, 2]:
