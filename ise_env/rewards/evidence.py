@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ise_env.errors import VerifierError, blame
@@ -38,6 +38,19 @@ _AGENT_MADE = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class Question:
+    """What a check wants to know of a git repository: a bash script and its `$1`..."""
+
+    repo: str
+    script: str
+    arguments: tuple[str, ...]
+
+
+Answer = tuple[int, str]
+"""Exit code and standard output of a question."""
+
+
 class Unmet(Exception):
     """What was left does not meet the check; the message is the evidence."""
 
@@ -52,12 +65,14 @@ class Evidence:
         said_of: The same messages by the sub-goal of the user turn that they answer; None where
             the sub-goals of turns are not known (a single instruction).
         changes: `frozen.diff()`, where the caller has it already.
+        answers: What several checks had asked in one go; see `checks.repository`.
     """
 
     frozen: FrozenWorkspace
     agent_texts: Sequence[str] = ()
     said_of: Mapping[str, Sequence[str]] | None = None
     changes: tuple[FileChange, ...] | None = None
+    answers: dict[Question, Answer] = field(default_factory=dict)
 
     def texts_about(self, subgoal: str | None) -> Sequence[str]:
         """The agent's messages in answer to turns about a sub-goal, in order."""

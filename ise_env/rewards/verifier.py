@@ -13,7 +13,9 @@ from collections.abc import Iterable, Sequence
 from pydantic import JsonValue
 
 from ise_env.errors import VerifierError, blame
+from ise_env.rewards.checks.git import GitCheck
 from ise_env.rewards.checks.kind import Kind
+from ise_env.rewards.checks.repository import ask_together
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
 from ise_env.rewards.spec import Check, CheckVerdict, Verdict
 
@@ -35,6 +37,8 @@ def verify(checks: Iterable[Check], evidence: Evidence) -> Verdict:
     Raises:
         VerifierError: A check could not be evaluated; the agent is not to blame.
     """
+    checks = list(checks)
+    ask_together([c.question() for c in checks if isinstance(c, GitCheck)], evidence)
     verdicts = [_judge(check, evidence) for check in checks]
     total = sum(v.weight for v in verdicts)
     if total <= 0:

@@ -7,6 +7,7 @@ import io
 import sqlite3
 import tarfile
 import zipfile
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from ise_env.errors import VerifierError
 from ise_env.rewards import checks as c
 from ise_env.rewards.checks.crontab import parse_schedule
 from ise_env.rewards.evidence import Evidence, Unmet
+from ise_env.rewards.verifier import verify
 
 
 def passes(check: c.Kind, evidence: Evidence) -> bool:
@@ -323,6 +325,32 @@ git checkout -q main && git merge -q --no-ff -m Join side && git tag v1
 def test_git(left: Any, expected: bool, after: str, spec: dict[str, Any]) -> None:
     check = c.ANY_CHECK.validate_python({"id": "x", "repo": "r", **spec})
     assert passes(check, left(script=f"{REPO}\n{after}")) is expected
+
+
+def test_git_bare(left: Any) -> None:
+    """A remote that lies in the workspace can be asked, too."""
+    evidence = left(script=f"{REPO}\ncd .. && git clone -q --bare r remote.git")
+    assert passes(c.GitBranch(id="x", repo="remote.git", ref="refs/heads/side"), evidence)
+    assert passes(c.GitMerged(id="x", repo="remote.git", commit="side", into="main"), evidence)
+    assert not passes(c.GitBranch(id="x", repo="remote.git/refs", ref="refs/heads/side"), evidence)
+
+
+def test_questions_to_a_repository_share_a_sandbox(left: Any) -> None:
+    """Together they answer what each answers alone, whatever the contents look like."""
+    evidence = left(script=f"{REPO}\nprintf '0 2\\n2\\n' > f; git commit -qam 'Third\n\n1 0'")
+    checks = [
+        c.GitFile(id="a", repo="r", path="f", text=c.TextMatch(equals="0 2\n2\n")),
+        c.GitFile(id="b", repo="r", path="nowhere"),
+        c.GitLog(id="c", repo="r", message=c.TextMatch(contains=("1 0",))),
+        c.GitClean(id="d", repo="r"),
+        c.GitClean(id="e", repo="elsewhere"),
+    ]
+    verdict = verify(checks, evidence)
+    assert len(evidence.answers) == 4
+    assert [v.verdict for v in verdict.checks] == ["passed"] * 4 + ["failed"]
+    assert [passes(check, replace(evidence, answers={})) for check in checks] == [True] * 4 + [
+        False
+    ]
 
 
 HOSTILE = {

@@ -1,68 +1,41 @@
-"""The state of a git repository, read in the clean sandbox from objects and refs only.
+"""The state of a git repository: refs, ancestry, messages, files, what is not committed.
 
-A repository is a bag of traps: hooks, `fsmonitor`, filters and includes in `.git/config`,
-`assume-unchanged` bits in the index, replaced objects, an exclude file. So nothing of `.git`
-is used but objects, refs and HEAD, in a bare repository made for the purpose; the work tree is
-compared with an index read anew from HEAD.
+`repository` says how a repository is asked without trusting it. The work tree is compared with
+an index read anew from HEAD.
 """
 
 from __future__ import annotations
 
 import re
+from abc import abstractmethod
 from typing import Literal
 
 from pydantic import Field
 
-from ise_env.errors import VerifierError
 from ise_env.rewards.checks.kind import Kind, TextMatch
-from ise_env.rewards.evidence import Evidence, Unmet, excerpt
-
-PRELUDE = r"""
-set -u
-export GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_ATTR_NOSYSTEM=1 LC_ALL=C
-export GIT_NO_REPLACE_OBJECTS=1 GIT_TERMINAL_PROMPT=0 GIT_OPTIONAL_LOCKS=0 GIT_PAGER=cat
-export GIT_CONFIG_COUNT=3 GIT_CONFIG_KEY_0=safe.directory GIT_CONFIG_VALUE_0='*'
-export GIT_CONFIG_KEY_1=core.fsmonitor GIT_CONFIG_VALUE_1=false
-export GIT_CONFIG_KEY_2=core.hooksPath GIT_CONFIG_VALUE_2=/dev/null
-command -v git >/dev/null || exit 97
-tree=$PWD
-[ -d .git ] && [ ! -L .git ] && [ -f .git/HEAD ] || { echo "no repository" >&2; exit 98; }
-for state in MERGE_HEAD CHERRY_PICK_HEAD REVERT_HEAD rebase-merge rebase-apply; do
-  if [ -e ".git/$state" ]; then unfinished=$state; fi
-done
-copy=/tmp/repository
-mkdir "$copy" "$copy/refs" || exit 97
-printf '[core]\n\trepositoryformatversion = 0\n\tbare = true\n' > "$copy/config"
-[ ! -L .git/objects ] && ln -s "$tree/.git/objects" "$copy/objects" || exit 98
-for part in refs packed-refs HEAD; do
-  if [ -e ".git/$part" ] && [ ! -L ".git/$part" ]; then cp -R ".git/$part" "$copy/" || exit 98; fi
-done
-export GIT_DIR="$copy"
-git rev-parse --git-dir >/dev/null || exit 98
-"""
-
-NO_GIT, NO_REPOSITORY = 97, 98
+from ise_env.rewards.checks.repository import ask
+from ise_env.rewards.evidence import Evidence, Question, Unmet, excerpt
 
 
 class GitCheck(Kind):
-    """What every git check shares: a repository below WORKDIR."""
+    """What every git check shares: a repository below WORKDIR, bare or with a work tree."""
 
     repo: str
 
-    def ask(self, evidence: Evidence, script: str, *arguments: str) -> tuple[int, str]:
-        """Run a script after the prelude; `$1`... are the arguments.
+    @abstractmethod
+    def question(self) -> Question:
+        """What it wants to know; asked together with what other checks want to know."""
 
-        Returns:
-            Exit code and standard output.
-        """
-        argv = ("bash", "--noprofile", "--norc", "-c", PRELUDE + script, "check", *arguments)
-        done = evidence.run(argv, cwd=self.repo, timeout_s=30)
-        cause = excerpt(done.stderr.decode("utf-8", "replace"), 300)
-        if done.exit_code == NO_GIT:
-            raise VerifierError(f"{self.repo}: git cannot be used in the clean shell: {cause}")
-        if done.timed_out or done.exit_code is None or done.exit_code == NO_REPOSITORY:
-            raise Unmet(f"{self.repo}: not a repository that can be read: {cause}")
-        return done.exit_code, done.output.decode("utf-8", "replace")
+    @abstractmethod
+    def consider(self, code: int, out: str) -> str:
+        """Judge the answer: the script's exit code and output; as `judge` otherwise."""
+
+    def judge(self, evidence: Evidence) -> str:
+        """Ask, and consider the answer."""
+        return self.consider(*ask(self.question(), evidence))
+
+    def _asks(self, script: str, *arguments: str) -> Question:
+        return Question(self.repo, script, arguments)
 
 
 class GitBranch(GitCheck):
@@ -73,17 +46,21 @@ class GitBranch(GitCheck):
     exists: bool = True
     annotation: TextMatch | None = Field(default=None, description="Of an annotated tag.")
 
-    def judge(self, evidence: Evidence) -> str:
-        """Look the ref up."""
-        code, out = self.ask(evidence, 'git rev-parse -q --verify "$1"', self.ref)
+    def question(self) -> Question:
+        """Look the ref up; an annotated tag's text follows its id."""
+        script = 'git rev-parse -q --verify "$1" && { git cat-file tag "$1" || true; }'
+        return self._asks(script, self.ref)
+
+    def consider(self, code: int, out: str) -> str:
+        """Compare with the fields."""
         if (code == 0) != self.exists:
             raise Unmet(f"{self.ref}: {'not there' if self.exists else 'still there'}")
+        commit, _, told = out.partition("\n")
         if self.annotation is not None:
-            _, told = self.ask(evidence, 'git cat-file tag "$1"', self.ref)
             if not told:
                 raise Unmet(f"{self.ref}: not an annotated tag")
             return self.annotation.demand(told.partition("\n\n")[2], self.ref)
-        return f"{self.ref}: {out.strip()[:12] or 'not there'}"
+        return f"{self.ref}: {commit[:12] or 'not there'}"
 
 
 class GitMerged(GitCheck):
@@ -93,10 +70,13 @@ class GitMerged(GitCheck):
     commit: str
     into: str = "HEAD"
 
-    def judge(self, evidence: Evidence) -> str:
+    def question(self) -> Question:
         """Ask for ancestry."""
         script = 'git merge-base --is-ancestor "$1^{commit}" "$2^{commit}"'
-        code, _ = self.ask(evidence, script, self.commit, self.into)
+        return self._asks(script, self.commit, self.into)
+
+    def consider(self, code: int, out: str) -> str:
+        """An ancestor, or not."""
         if code != 0:
             raise Unmet(f"{self.commit[:12]} is not part of {self.into}")
         return f"{self.commit[:12]} is part of {self.into}"
@@ -108,14 +88,17 @@ class GitClean(GitCheck):
     kind: Literal["git_clean"] = "git_clean"
     untracked: bool = Field(default=True, description="Whether untracked files count.")
 
-    def judge(self, evidence: Evidence) -> str:
+    def question(self) -> Question:
         """Compare the work tree with HEAD."""
         script = """
         if [ -n "${unfinished:-}" ]; then echo "unfinished: $unfinished"; exit 0; fi
         export GIT_WORK_TREE="$tree"
         git read-tree HEAD && git status --porcelain --untracked-files="$1" --ignore-submodules=all
         """
-        code, out = self.ask(evidence, script, "all" if self.untracked else "no")
+        return self._asks(script, "all" if self.untracked else "no")
+
+    def consider(self, code: int, out: str) -> str:
+        """There must be nothing to list."""
         if code != 0 or out.strip():
             raise Unmet(f"{self.repo}: not clean: {excerpt(out)}")
         return f"{self.repo}: clean"
@@ -130,11 +113,14 @@ class GitLog(GitCheck):
     commits: int | None = None
     merges: int | None = None
 
-    def judge(self, evidence: Evidence) -> str:
+    def question(self) -> Question:
         """List the commits, newest first."""
-        span = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{32}\b", r"\1", self.range)
         script = "git log --max-count=500 --format='%H %P%x1f%B%x1e' \"$1\" --"
-        code, out = self.ask(evidence, script, self.range)
+        return self._asks(script, self.range)
+
+    def consider(self, code: int, out: str) -> str:
+        """Count them, read their messages."""
+        span = re.sub(r"\b([0-9a-f]{8})[0-9a-f]{32}\b", r"\1", self.range)
         if code != 0:
             raise Unmet(f"{span}: no such range")
         records = [record.strip("\n") for record in out.split("\x1e") if record.strip()]
@@ -162,9 +148,12 @@ class GitFile(GitCheck):
     text: TextMatch | None = Field(default=None, description="None: the file is not there.")
     conflict_markers: bool = Field(default=False, description="Whether they are allowed.")
 
-    def judge(self, evidence: Evidence) -> str:
+    def question(self) -> Question:
         """Read the blob."""
-        code, out = self.ask(evidence, 'git cat-file blob "$1"', f"{self.ref}:{self.path}")
+        return self._asks('git cat-file blob "$1"', f"{self.ref}:{self.path}")
+
+    def consider(self, code: int, out: str) -> str:
+        """Compare its text."""
         where = f"{self.ref}:{self.path}"
         if self.text is None:
             if code == 0:
