@@ -229,7 +229,8 @@ class WriteRetry(Kit[Params]):
         """Try the script on a harmless command; look at the log."""
         if subgoal == "write":
             (tried,) = yield sh("./retry.sh 3 0 true; echo status $?", workdir=p.folder)
-            return f"I tried it with `true`: {tried.text.strip().splitlines()[0]}, as specified."
+            status = tried.text.strip().splitlines()[-1]
+            return f"I ran it once more, with `true` this time: it stopped at once with {status}."
         (shown,) = yield sh("wc -l retry.log rates.csv; tail -n 1 retry.log", workdir=p.folder)
         return f"The last line of the log reads `{shown.text.strip().splitlines()[-1]}`."
 
