@@ -20,6 +20,7 @@ from ise_env.rollout.commands import (
     image,
     intents,
     machine,
+    new,
     reexec,
     runs,
     serve,
@@ -49,6 +50,7 @@ for group in (
     validate,
     serve,
     machine,
+    new,
     image,
 ):
     group.register(app)

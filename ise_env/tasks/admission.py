@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
@@ -72,10 +73,52 @@ def validate(
     """
     maker = make_backend(backend)
     for kit in [registry.get(name) for name in (registry.names() if kits is None else kits)]:
-        for number, seed in enumerate(seeds):
-            tier = TIERS[seed % len(TIERS)]
-            params = kit.draw(np.random.default_rng(seed), NOBODY, tier)
-            yield from _cases(kit, seed, tier, params, maker, with_tricks and number == 0)
+        yield from _rows(kit, seeds, maker, with_tricks)
+
+
+def validate_kits(
+    kits: Iterable[str],
+    seeds: Sequence[int] = (0, 1, 2, 3, 4),
+    *,
+    backend: str = "local",
+    with_tricks: bool = True,
+    jobs: int = 1,
+) -> Iterator[tuple[str, list[Row]]]:
+    """Put kits through admission, several at a time.
+
+    Args:
+        kits: Names.
+        seeds: As for `validate`.
+        backend: Name of the workspace backend.
+        with_tricks: As for `validate`.
+        jobs: Kits at a time, a thread each: the work is done by processes in workspaces.
+
+    Yields:
+        Name and rows of each kit as it is finished, whatever the order they were given in.
+        Leaving early drops the kits that were not begun and waits for those that were.
+
+    Raises:
+        ConfigError: An unknown kit or backend; nothing was begun then.
+    """
+    maker = make_backend(backend)
+    chosen = [registry.get(name) for name in kits]
+    with ThreadPoolExecutor(jobs, thread_name_prefix="admission") as pool:
+        begun = {
+            pool.submit(lambda kit: list(_rows(kit, seeds, maker, with_tricks)), kit): kit.name
+            for kit in chosen
+        }
+        try:
+            for done in as_completed(begun):
+                yield begun[done], done.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _rows(kit: Kit[Any], seeds: Sequence[int], maker: Backend, with_tricks: bool) -> Iterator[Row]:
+    for number, seed in enumerate(seeds):
+        tier = TIERS[seed % len(TIERS)]
+        params = kit.draw(np.random.default_rng(seed), NOBODY, tier)
+        yield from _cases(kit, seed, tier, params, maker, with_tricks and number == 0)
 
 
 def _cases(
