@@ -71,7 +71,7 @@ def validate(name: str, params: type[P], given: dict[str, Any]) -> P:
     Raises:
         ToolFailure: `bad_arguments`, one line for each field.
     """
-    fields = params.model_fields
+    fields = {field.alias or key: field for key, field in params.model_fields.items()}
     present = {
         key: value
         for key, value in given.items()

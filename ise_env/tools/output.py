@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import json
+from typing import Any
 
 MAX_OUTPUT_BYTES = 200_000
 """Shown of one command's output: half from the head, half from the tail."""
@@ -50,3 +52,8 @@ def _from_first_character(tail: bytes) -> bytes:
 def seconds(value: float) -> str:
     """Write a number of seconds as upstream does: no `.0`."""
     return f"{value:g}" if value != int(value) else str(int(value))
+
+
+def as_json(value: Any) -> str:
+    """Write a result as upstream does: `JSON.stringify(value, null, 2)`."""
+    return json.dumps(value, indent=2, ensure_ascii=False)

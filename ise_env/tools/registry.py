@@ -17,7 +17,11 @@ from ise_env.tools.base import Params, Tool, ToolContext, ToolResult
 DEFAULT: tuple[str, ...] = ("exec", "process", "read", "write", "edit")
 """Offered when nothing else is asked for."""
 
-_BUILTIN: dict[str, str] = {name: f"ise_env.tools.{name}" for name in (*DEFAULT, "apply_patch")}
+_REFERENCE = (*DEFAULT, "memory_search", "memory_get")
+OPTIONAL = ("apply_patch",)
+"""Built in, and only there when they are asked for by name."""
+
+_BUILTIN: dict[str, str] = {name: f"ise_env.tools.{name}" for name in (*_REFERENCE, *OPTIONAL)}
 """Name to the module that defines it."""
 
 _GROUP = "ise_env.tools"

@@ -15,7 +15,7 @@ class Calls:
 
     def __init__(self, workspace, seed=7):
         self.context = ToolContext(workspace, np.random.default_rng(seed))
-        self.tools = resolve([*resolve(), "apply_patch"])
+        self.tools = resolve([*resolve(), "apply_patch", "memory_search", "memory_get"])
         self.workspace = workspace
         self.count = 0
 
