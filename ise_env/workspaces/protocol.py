@@ -180,6 +180,16 @@ class FileChange:
     """Of the content now, for regular files; None when deleted or not asked for."""
 
 
+@dataclass(frozen=True)
+class ProcessView:
+    """A process that was alive when the workspace was frozen."""
+
+    argv: tuple[str, ...]
+    """Its command line, as the kernel has it."""
+    since_start: bool
+    """Whether it was already running at the checkpoint."""
+
+
 Template = Iterable[SeedFile] | bytes | str
 """A tree to start from: files, a tar from `Workspace.archive`, or a stored one's name."""
 
@@ -235,6 +245,10 @@ class FrozenWorkspace(Protocol):
 
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint, with hashes, sorted by path."""
+        ...
+
+    def processes(self) -> tuple[ProcessView, ...]:
+        """What was running just before everything was killed, oldest first; told from outside."""
         ...
 
     def close(self) -> None:

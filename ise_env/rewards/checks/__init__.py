@@ -20,6 +20,7 @@ from ise_env.rewards.checks.files import Absent, Exists, Hash, Text, TouchedOnly
 from ise_env.rewards.checks.git import GitBranch, GitClean, GitFile, GitLog, GitMerged
 from ise_env.rewards.checks.json_data import JsonEquals, JsonLines
 from ise_env.rewards.checks.kind import Kind, TextMatch
+from ise_env.rewards.checks.processes import Processes
 from ise_env.rewards.checks.said import Said
 from ise_env.rewards.checks.sqlite import Sqlite
 from ise_env.rewards.checks.table import CsvCell, CsvRows
@@ -40,6 +41,7 @@ AnyCheck = Annotated[
     | Hash
     | JsonEquals
     | JsonLines
+    | Processes
     | Said
     | Sqlite
     | Text
@@ -71,6 +73,7 @@ __all__ = [
     "JsonEquals",
     "JsonLines",
     "Kind",
+    "Processes",
     "Said",
     "Sqlite",
     "Text",

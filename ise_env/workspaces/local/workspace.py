@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.live import LiveWorkspace
+from ise_env.workspaces.local.census import census, now
 from ise_env.workspaces.local.cgroups import Group
 from ise_env.workspaces.local.sandbox import Sandbox
 from ise_env.workspaces.protocol import (
@@ -17,6 +18,7 @@ from ise_env.workspaces.protocol import (
     FileChange,
     FileStat,
     FrozenWorkspace,
+    ProcessView,
     SeedFile,
     WorkspaceGone,
 )
@@ -57,6 +59,7 @@ class LocalWorkspace(LiveWorkspace):
         self._group = group
         self._tree = Tree(sandbox.tree)
         self._before: dict[str, Entry] = {}
+        self._since = now()
         self._ending = threading.RLock()
         self._frozen: LocalFrozen | None = None
         self._closed = False
@@ -64,6 +67,7 @@ class LocalWorkspace(LiveWorkspace):
     def checkpoint(self) -> None:
         """Remember the tree as it is now."""
         self._before = self._open_tree().remember(WORKDIR)
+        self._since = now()
 
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint (no hashes), sorted by path."""
@@ -84,8 +88,11 @@ class LocalWorkspace(LiveWorkspace):
             if self._closed:
                 raise WorkspaceGone("the workspace is closed")
             if self._frozen is None:
+                running = census(self._sandbox.first, self._since)
                 self._kill()
-                self._frozen = LocalFrozen(self._sandbox, self._tree, self._before, self._checker)
+                self._frozen = LocalFrozen(
+                    self._sandbox, self._tree, self._before, self._checker, running
+                )
             return self._frozen
 
     def _kill(self) -> None:
@@ -127,12 +134,18 @@ class LocalFrozen:
     """The tree that an episode left; see `FrozenWorkspace`."""
 
     def __init__(
-        self, sandbox: Sandbox, tree: Tree, before: Mapping[str, Entry], checker: Checker
+        self,
+        sandbox: Sandbox,
+        tree: Tree,
+        before: Mapping[str, Entry],
+        checker: Checker,
+        running: tuple[ProcessView, ...],
     ) -> None:
         self._sandbox = sandbox
         self._tree = tree
         self._before = before
         self._checker = checker
+        self._running = running
 
     def stat(self, path: str) -> FileStat:
         """Describe a path without following a final link."""
@@ -166,6 +179,10 @@ class LocalFrozen:
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint, with hashes, sorted by path."""
         return self._tree.changes(WORKDIR, self._before, hashes=True)
+
+    def processes(self) -> tuple[ProcessView, ...]:
+        """What was running just before everything was killed."""
+        return self._running
 
     def close(self) -> None:
         """Nothing: the tree belongs to the workspace, whose `close` releases it."""

@@ -1,0 +1,58 @@
+"""The check that asks what was running at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ise_env.rewards.checks import ANY_CHECK, Processes, TextMatch
+from ise_env.rewards.evidence import Evidence, Unmet
+from ise_env.workspaces.protocol import Backend, SeedFile
+
+PROGRAM = "import time\nwhile True: time.sleep(60)\n"
+START = "python3 worker.py {} </dev/null >/dev/null 2>&1 & echo $!"
+
+
+def worker(name: str, **fields: object) -> Processes:
+    command = TextMatch(contains=(f"worker.py {name}",))
+    return Processes.model_validate({"id": "p", "command": command, **fields})
+
+
+@pytest.fixture
+def frozen(local_backend: Backend) -> Iterator[Evidence]:
+    """Two workers from the start, one of them killed; one more started later, with a link to it."""
+    with local_backend.create(owner="tests of checks") as workspace:
+        workspace.populate([SeedFile("worker.py", PROGRAM.encode())])
+        for name in ("red", "blue"):
+            workspace.run(["bash", "-c", START.format(name)])
+        workspace.checkpoint()
+        workspace.run("pkill -f 'worker.py red'")
+        workspace.run(["bash", "-c", START.format("green")])
+        workspace.run("exec -a 'python3 worker.py red' true")
+        yield Evidence(workspace.freeze())
+
+
+def test_the_living_and_the_gone(frozen: Evidence) -> None:
+    assert worker("blue", since_start=True).judge(frozen)
+    assert worker("green").judge(frozen)
+    assert worker("red", count=0).judge(frozen)
+    assert [p.argv[-1] for p in frozen.frozen.processes()] == ["blue", "green"]
+
+
+def test_what_does_not_hold_names_who_was_there(frozen: Evidence) -> None:
+    with pytest.raises(Unmet, match=r"1 processes.*not 0.*worker.py blue, python3 worker.py green"):
+        worker("blue", count=0).judge(frozen)
+    with pytest.raises(Unmet, match=r"0 processes with “worker.py green” were running, not 1"):
+        worker("green", since_start=True).judge(frozen)
+
+
+def test_it_travels_as_json() -> None:
+    check = worker("blue", count=2)
+    assert ANY_CHECK.validate_json(check.model_dump_json()) == check
+
+
+def test_a_workspace_that_ended_by_itself_has_no_processes(local_backend: Backend) -> None:
+    with local_backend.create(owner="tests of checks") as workspace:
+        workspace.checkpoint()
+        assert workspace.freeze().processes() == ()
