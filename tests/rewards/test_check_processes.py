@@ -10,8 +10,8 @@ from ise_env.rewards.checks import ANY_CHECK, Processes, TextMatch
 from ise_env.rewards.evidence import Evidence, Unmet
 from ise_env.workspaces.protocol import Backend, SeedFile
 
-PROGRAM = "import time\nwhile True: time.sleep(60)\n"
-START = "python3 worker.py {} </dev/null >/dev/null 2>&1 & echo $!"
+PROGRAM = "import sys, time\nopen(sys.argv[1], 'w').close()\nwhile True: time.sleep(60)\n"
+START = "python3 worker.py {0} </dev/null >/dev/null 2>&1 & until [ -e {0} ]; do :; done"
 
 
 def worker(name: str, **fields: object) -> Processes:
