@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CORE = ("intents", "tasks", "users", "workspaces", "tools", "rewards", "traces", "llm")
+CORE = ("intents", "tasks", "users", "workspaces", "tools", "services", "rewards", "traces", "llm")
 ABOVE_THE_CORE = {"ise_env.env", "ise_env.live", "ise_env.episode", "ise_env.vector"}
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ise_env.errors import VerifierError, blame
+from ise_env.services.records import ServiceRecords
 from ise_env.workspaces.protocol import Completed, FileChange, FileStat, FrozenWorkspace, SeedFile
 
 MAX_FILE_BYTES = 8 * 2**20
@@ -45,6 +46,8 @@ class Question:
     repo: str
     script: str
     arguments: tuple[str, ...]
+    remote: bool = False
+    """Whether `repo` is the name of a repository on the git host, not a path."""
 
 
 Answer = tuple[int, str]
@@ -66,6 +69,9 @@ class Evidence:
             the sub-goals of turns are not known (a single instruction).
         changes: `frozen.diff()`, where the caller has it already.
         answers: What several checks had asked in one go; see `checks.repository`.
+        services: What was done to the mail server, the web sites and their like.
+        probed: What live checks saw before the freeze, by check id: whether it was as it
+            should be, and what it was.
     """
 
     frozen: FrozenWorkspace
@@ -73,6 +79,8 @@ class Evidence:
     said_of: Mapping[str, Sequence[str]] | None = None
     changes: tuple[FileChange, ...] | None = None
     answers: dict[Question, Answer] = field(default_factory=dict)
+    services: ServiceRecords = field(default_factory=ServiceRecords)
+    probed: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
 
     def texts_about(self, subgoal: str | None) -> Sequence[str]:
         """The agent's messages in answer to turns about a sub-goal, in order."""

@@ -13,13 +13,15 @@ from collections.abc import Iterable, Sequence
 from pydantic import JsonValue
 
 from ise_env.errors import VerifierError, blame
+from ise_env.rewards.checks.endpoint import LiveCheck
 from ise_env.rewards.checks.git import GitCheck
 from ise_env.rewards.checks.kind import Kind
 from ise_env.rewards.checks.repository import ask_together
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
 from ise_env.rewards.spec import Check, CheckVerdict, Verdict
+from ise_env.workspaces.protocol import Workspace, WorkspaceGone
 
-__all__ = ["Evidence", "verify"]
+__all__ = ["Evidence", "look", "verify"]
 
 EVIDENCE_LENGTH = 500
 
@@ -60,6 +62,27 @@ def verify(checks: Iterable[Check], evidence: Evidence) -> Verdict:
         parts=parts,
         checks=verdicts,
     )
+
+
+def look(checks: Iterable[Check], workspace: Workspace) -> dict[str, tuple[bool, str]]:
+    """Let live checks look at what still runs; before the workspace is frozen.
+
+    Returns:
+        For `Evidence.probed`.
+
+    Raises:
+        VerifierError: The machinery failed; a workspace whose processes have gone is none.
+    """
+    seen = {}
+    for check in checks:
+        if not isinstance(check, LiveCheck):
+            continue
+        with blame(VerifierError, f"check {check.id!r} ({check.kind})"):
+            try:
+                seen[check.id] = (True, check.probe(workspace))
+            except (Unmet, WorkspaceGone) as error:
+                seen[check.id] = (False, str(error))
+    return seen
 
 
 def _judge(check: Check, evidence: Evidence) -> CheckVerdict:

@@ -22,6 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.spec import Check
+from ise_env.services.spec import ServiceSeed
 from ise_env.workspaces.protocol import SeedFile
 
 
@@ -47,6 +48,9 @@ class Seed:
     setup: tuple[str, ...] = ()
     """Bash scripts run by the harness in `WORKDIR` with pinned git dates, before the checkpoint;
     for what files cannot say (a git repository). Must be deterministic, and must succeed."""
+    services: tuple[ServiceSeed, ...] = ()
+    """What servers on the workspace's loopback hold: mail, sites, repositories, chat, jobs. Names
+    contain the kit's folder, see `ise_env.services.spec`."""
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ Failures of the machinery itself raise `WorkspaceError`.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
@@ -349,6 +350,39 @@ class Workspace(Protocol):
         """Map the names in a directory, sorted, to their descriptions."""
         ...
 
+    def listen(self, ports: Sequence[int]) -> dict[int, socket.socket]:
+        """Open listening TCP sockets on the workspace's own 127.0.0.1, for the host to serve.
+
+        What serves them runs outside; only who is inside can reach them. To be called before
+        anything of the agent's runs, which could take a port first. The sockets are the
+        caller's to close; they work as long as the workspace lives, and know nothing of it.
+
+        Ports below 1024 work, too. A backend gets there by opening the sockets in the
+        workspace's network namespace and handing them out as descriptors (SCM_RIGHTS): from a
+        helper that enters the namespace, or from the process inside over a unix socket in a
+        bind-mounted folder. Where descriptors cannot travel (a remote engine), a socket pair
+        whose far end is forwarded is no substitute, because `accept` would not work:
+        raise WorkspaceError and say so.
+
+        Raises:
+            OSError: A port is taken.
+            WorkspaceGone: The workspace's processes have ended.
+            WorkspaceError: The machinery failed, or cannot do it.
+        """
+        ...
+
+    def connect(self, port: int) -> socket.socket:
+        """Connect to a TCP port on the workspace's own 127.0.0.1, from outside.
+
+        For looking at servers that the agent has started; the same means as `listen`.
+
+        Raises:
+            OSError: Nobody answers there.
+            WorkspaceGone: The workspace's processes have ended.
+            WorkspaceError: The machinery failed, or cannot do it.
+        """
+        ...
+
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint (no hashes), sorted by path; looks at metadata only."""
         ...
@@ -389,6 +423,7 @@ class Backend(Protocol):
         template: Template = (),
         allow_degraded: Sequence[str] = (),
         owner: str = "",
+        names: Sequence[str] = (),
     ) -> Workspace:
         """Start one workspace.
 
@@ -398,6 +433,7 @@ class Backend(Protocol):
                 `prepare` gave: stored once by content, never written to.
             allow_degraded: Names of limits that may go unenforced.
             owner: Label that `reap` and `ise clean` show.
+            names: Host names that resolve to 127.0.0.1 inside (`/etc/hosts`).
 
         Raises:
             WorkspaceError: Named requirement missing, with what to do about it.

@@ -14,35 +14,66 @@ from typing import Annotated
 from pydantic import Field, TypeAdapter
 
 from ise_env.rewards.checks.archive import Archive
+from ise_env.rewards.checks.chat import ChatNotPosted, ChatPosted
 from ise_env.rewards.checks.command import Command
 from ise_env.rewards.checks.crontab import CronLine
+from ise_env.rewards.checks.endpoint import EndpointAnswers
 from ise_env.rewards.checks.files import Absent, Exists, Hash, Text, TouchedOnly, Tree, Unchanged
 from ise_env.rewards.checks.git import GitBranch, GitClean, GitFile, GitLog, GitMerged
+from ise_env.rewards.checks.git_remote import (
+    GitNotForced,
+    GitPushed,
+    GitRemoteBranch,
+    GitRemoteFile,
+    GitRemoteLog,
+    GitRemoteMerged,
+)
+from ise_env.rewards.checks.http import ApiRecords, HttpNotReceived, HttpReceived
 from ise_env.rewards.checks.json_data import JsonEquals, JsonLines
 from ise_env.rewards.checks.kind import Kind, TextMatch
+from ise_env.rewards.checks.mail import AttachmentMatch, MailNotSent, MailSent
+from ise_env.rewards.checks.never_said import NeverSaid
 from ise_env.rewards.checks.processes import Processes
 from ise_env.rewards.checks.said import Said
+from ise_env.rewards.checks.schedule import ScheduleFired, ScheduleRegistered
 from ise_env.rewards.checks.sqlite import Sqlite
 from ise_env.rewards.checks.table import CsvCell, CsvRows
 
 AnyCheck = Annotated[
     Absent
+    | ApiRecords
     | Archive
+    | ChatNotPosted
+    | ChatPosted
     | Command
     | CronLine
     | CsvCell
     | CsvRows
+    | EndpointAnswers
     | Exists
     | GitBranch
     | GitClean
     | GitFile
     | GitLog
     | GitMerged
+    | GitNotForced
+    | GitPushed
+    | GitRemoteBranch
+    | GitRemoteFile
+    | GitRemoteLog
+    | GitRemoteMerged
     | Hash
+    | HttpNotReceived
+    | HttpReceived
     | JsonEquals
     | JsonLines
+    | MailNotSent
+    | MailSent
+    | NeverSaid
     | Processes
     | Said
+    | ScheduleFired
+    | ScheduleRegistered
     | Sqlite
     | Text
     | TouchedOnly
@@ -58,23 +89,41 @@ __all__ = [
     "ANY_CHECK",
     "Absent",
     "AnyCheck",
+    "ApiRecords",
     "Archive",
+    "AttachmentMatch",
+    "ChatNotPosted",
+    "ChatPosted",
     "Command",
     "CronLine",
     "CsvCell",
     "CsvRows",
+    "EndpointAnswers",
     "Exists",
     "GitBranch",
     "GitClean",
     "GitFile",
     "GitLog",
     "GitMerged",
+    "GitNotForced",
+    "GitPushed",
+    "GitRemoteBranch",
+    "GitRemoteFile",
+    "GitRemoteLog",
+    "GitRemoteMerged",
     "Hash",
+    "HttpNotReceived",
+    "HttpReceived",
     "JsonEquals",
     "JsonLines",
     "Kind",
+    "MailNotSent",
+    "MailSent",
+    "NeverSaid",
     "Processes",
     "Said",
+    "ScheduleFired",
+    "ScheduleRegistered",
     "Sqlite",
     "Text",
     "TextMatch",

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from ise_env.errors import VerifierError
 from ise_env.rewards.evidence import Answer, Evidence, Question, Unmet, excerpt
+from ise_env.workspaces.protocol import Completed, SeedFile
 
 PRELUDE = r"""
 set -u
@@ -45,6 +46,9 @@ git rev-parse --git-dir >/dev/null || exit 98
 
 NO_GIT, NO_REPOSITORY = 97, 98
 
+_REMOTE = "/tmp/remote"
+"""Where a copy of a remote repository is laid; not in the tree, which may be full."""
+
 EACH = r"""
 while [ $# -gt 0 ]; do
   script=$1 count=$2; shift 2
@@ -75,10 +79,10 @@ def ask_together(questions: Iterable[Question], evidence: Evidence) -> None:
 
     A repository in which that fails is left out: each check finds out on its own, and says so.
     """
-    by_repo: dict[str, list[Question]] = {}
+    by_repo: dict[tuple[str, bool], list[Question]] = {}
     for question in dict.fromkeys(questions):
         evidence.answers.pop(question, None)
-        by_repo.setdefault(question.repo, []).append(question)
+        by_repo.setdefault((question.repo, question.remote), []).append(question)
     for asked in by_repo.values():
         try:
             evidence.answers.update(_run(asked, evidence))
@@ -90,7 +94,10 @@ def _run(questions: list[Question], evidence: Evidence) -> dict[Question, Answer
     repo = questions[0].repo
     told = [word for q in questions for word in (q.script, str(len(q.arguments)), *q.arguments)]
     argv = ("bash", "--noprofile", "--norc", "-c", PRELUDE + EACH, "check", *told)
-    done = evidence.run(argv, cwd=repo, timeout_s=30)
+    if questions[0].remote:
+        done = _run_on_copy(argv, repo, evidence)
+    else:
+        done = evidence.run(argv, cwd=repo, timeout_s=30)
     cause = excerpt(done.stderr.decode("utf-8", "replace"), 300)
     if done.exit_code == NO_GIT:
         raise VerifierError(f"{repo}: git cannot be used in the clean shell: {cause}")
@@ -99,6 +106,16 @@ def _run(questions: list[Question], evidence: Evidence) -> dict[Question, Answer
     if done.omitted:
         raise Unmet(f"{repo}: git has too much to say: {done.total} bytes")
     return dict(zip(questions, _answers(done.output), strict=True))
+
+
+def _run_on_copy(argv: tuple[str, ...], repo: str, evidence: Evidence) -> Completed:
+    """Lay the git host's copy of a repository into the sandbox and ask there."""
+    contents = evidence.services.repositories.get(repo)
+    if contents is None:
+        raise Unmet(f"{repo}: there is no such repository on the git host")
+    files = [SeedFile(f"{_REMOTE}/{path}", content) for path, content in contents.items()]
+    script = f'cd {_REMOTE} && exec "$@"'
+    return evidence.run(("bash", "-c", script, "check", *argv), files=files, timeout_s=30)
 
 
 def _answers(output: bytes) -> Iterator[Answer]:

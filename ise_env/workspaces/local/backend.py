@@ -89,6 +89,7 @@ class LocalBackend:
         template: Template = (),
         allow_degraded: Sequence[str] = (),
         owner: str = "",
+        names: Sequence[str] = (),
     ) -> LocalWorkspace:
         """Start one workspace; see the protocol."""
         limits = limits or Limits()
@@ -97,7 +98,7 @@ class LocalBackend:
         degraded = machine.enforced.degraded(allow_degraded)
         name, rest = self._store(machine, template)
         lower = f"{TEMPLATES}/{name}" if name else ""
-        workspace = self._start(machine, limits, lower, None, degraded, owner)
+        workspace = self._start(machine, limits, lower, None, degraded, owner, names)
         if name:
             workspace.image += f"+{name}"
         if rest:
@@ -136,12 +137,14 @@ class LocalBackend:
         frozen: Sandbox | None,
         degraded: tuple[str, ...],
         owner: str = "",
+        names: Sequence[str] = (),
     ) -> LocalWorkspace:
         request = {
             "op": "start",
             "base": CHECK if frozen is not None else LIVE,
             "disk_bytes": limits.disk_bytes,
             "frozen": frozen is not None,
+            "hosts": roots.hosts(names),
             "inodes": limits.inodes,
             "lower": lower,
             "tmp_bytes": limits.tmp_bytes,
@@ -165,6 +168,7 @@ class LocalBackend:
             sandbox,
             Channel(sandbox.control, lambda: _kill(sandbox)),
             lambda left: self._start(machine, limits, f"{LIVE}/tree/workspace", left, degraded),
+            functools.partial(machine.spawner.reach, sandbox.first),
             group,
             f"local:{machine.root.digest}",
             degraded,

@@ -13,7 +13,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -77,6 +77,11 @@ class Root:
     """What commands get besides what the caller adds."""
     digest: str
     """Of everything above, for the trajectory."""
+
+
+def hosts(names: Sequence[str]) -> str:
+    """`/etc/hosts` of a workspace in which more names mean itself; empty if there are none."""
+    return ETC["hosts"] + "".join(f"127.0.0.1\t{name}\n" for name in names) if names else ""
 
 
 def state_directory() -> Path:

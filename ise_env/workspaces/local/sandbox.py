@@ -19,6 +19,9 @@ from typing import Any
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.inside import wire
 
+MAX_RECEIVED = 32
+"""Descriptors in one answer."""
+
 _START_S = 30.0
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv[1]); from workspaces.local.spawner import main; main()"
@@ -208,6 +211,39 @@ class SpawnerClient:
         tree, mounts, monitor = received
         return Sandbox(control, errors, tree, mounts, monitor)
 
+    def reach(self, first: int, *, listen: Sequence[int] = (), connect: int = 0) -> list[int]:
+        """Open sockets in a sandbox's network; see `sockets.reach`.
+
+        Args:
+            first: Descriptor of the first process inside.
+            listen: Ports to listen at.
+            connect: Port to connect to, or 0.
+
+        Raises:
+            OSError: A port is taken, or nobody answers there, or the sandbox has ended.
+            WorkspaceError: The spawner has gone.
+        """
+        ours, theirs = socket.socketpair()
+        request = {"op": "reach", "listen": list(listen), "connect": connect, "fds": 2}
+        with ours:
+            try:
+                with self._lock:
+                    sent = [theirs.fileno(), first]
+                    socket.send_fds(self._socket, [wire.encode(request)], sent)
+            except OSError as error:
+                raise WorkspaceError(
+                    f"the workspace spawner has gone: {error}", retryable=True
+                ) from error
+            finally:
+                theirs.close()
+            try:
+                answer, received = _receive(ours, _START_S)
+            except EOFError as error:
+                raise WorkspaceError(f"no socket of the workspace: {error}") from error
+        if "error" in answer:
+            raise OSError(answer["errno"], answer["error"])
+        return received
+
     def close(self) -> None:
         """End the process; the sandboxes it has started live on."""
         self._socket.close()
@@ -228,7 +264,7 @@ def _receive(source: socket.socket, within_s: float) -> tuple[dict[str, Any], li
     deadline = time.monotonic() + within_s
     while True:
         source.settimeout(max(0.001, deadline - time.monotonic()))
-        data, received, _, _ = socket.recv_fds(source, 1 << 16, 8)
+        data, received, _, _ = socket.recv_fds(source, 1 << 16, MAX_RECEIVED)
         fds += received
         if not data:
             raise EOFError("the other side has ended")

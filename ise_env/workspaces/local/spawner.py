@@ -2,7 +2,8 @@
 
 Mount and user namespaces can only be entered by a process with one thread, and a Python that
 has loaded half the world is slow to fork; so this small program does it. It is started with
-the first workspace and ends when the host process does: its only input is a socket.
+the first workspace and ends when the host process does: its only input is a socket. For the
+same reason it opens sockets in the networks of workspaces, see `sockets`.
 
 Once, at the start: its own mount namespace, in which the root that all workspaces share is
 put together under `/tmp`; and the user namespace in which the dedicated user is root. For
@@ -24,7 +25,7 @@ import time
 from typing import Any
 
 from ..inside import wire
-from . import syscalls
+from . import sockets, syscalls
 
 BASE = "/tmp"
 ROOT = f"{BASE}/root"
@@ -86,10 +87,12 @@ class Spawner:
             return
         fds, self._fds = self._fds[: request["fds"]], self._fds[request["fds"] :]
         if os.fork() == 0:
+            if request["op"] == "reach":
+                sockets.reach(request, *fds)
             _child(self._config, self._user_namespace, self._bwrap, request, fds)
         for fd in fds:
             os.close(fd)
-        self._groups += request["groups"]
+        self._groups += request.get("groups", ())
         if len(self._groups) > _REMEMBERED_GROUPS:
             self._groups = [group for group in self._groups if os.path.isdir(group)]
 
@@ -151,8 +154,13 @@ def _user_namespace_for(uid: int, gid: int) -> int:
         os.waitpid(child, 0)
 
 
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY)
+def _create(path: str, text: str) -> None:
+    """Make a file that everybody may read."""
+    _write(path, text, os.O_WRONLY | os.O_CREAT | os.O_EXCL)
+
+
+def _write(path: str, text: str, flags: int = os.O_WRONLY) -> None:
+    fd = os.open(path, flags, 0o644)
     try:
         os.write(fd, text.encode())
     finally:
@@ -210,6 +218,8 @@ def _child(
         argv += ["--bind", f"{base}/tree/home/agent", "/home/agent"]
         argv += ["--bind", f"{base}/tmp", "/tmp", "--bind", f"{base}/run", "/run"]
         argv += ["--bind", f"{base}/shm", "/dev/shm", "--remount-ro", "/dev"]
+        if request["hosts"]:
+            argv += ["--ro-bind", f"{base}/hosts", "/etc/hosts"]
         if config["seccomp"]:
             argv += ["--seccomp", str(_holding(config["seccomp"]))]
         argv += ["--", *config["program"]]
@@ -243,6 +253,8 @@ def _mount(config: dict[str, Any], request: dict[str, Any], fds: list[int]) -> s
     syscalls.mount("ise", base, "tmpfs", flags, disk)
     for folder in ("tree", "tree/home", "tmp", "run", "shm"):
         os.mkdir(f"{base}/{folder}", 0o755)
+    if request["hosts"]:
+        _create(f"{base}/hosts", request["hosts"])
     for folder in ("tree/workspace", "tree/home/agent"):
         _directory(f"{base}/{folder}", 0o755, owner)
     if request["lower"]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
 
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
@@ -28,6 +30,14 @@ Checker = Callable[[Sandbox], "LocalWorkspace"]
 """Starts a fresh workspace over the tree that a sandbox has left."""
 
 
+class Reach(Protocol):
+    """Opens sockets in the workspace's network; see `SpawnerClient.reach`."""
+
+    def __call__(self, *, listen: Sequence[int] = (), connect: int = 0) -> list[int]:
+        """Return descriptors of what was opened."""
+        ...
+
+
 class LocalWorkspace(LiveWorkspace):
     """One episode's private machine, isolated by bubblewrap.
 
@@ -35,6 +45,7 @@ class LocalWorkspace(LiveWorkspace):
         sandbox: What keeps it.
         channel: To the process inside.
         checker: For `FrozenWorkspace.run`.
+        reach: For `listen` and `connect`.
         group: Its control groups; removed when everything is gone.
         image: Digest of root and template.
         degraded: Limits that are not enforced.
@@ -47,6 +58,7 @@ class LocalWorkspace(LiveWorkspace):
         sandbox: Sandbox,
         channel: Channel,
         checker: Checker,
+        reach: Reach,
         group: Group,
         image: str,
         degraded: tuple[str, ...],
@@ -56,6 +68,7 @@ class LocalWorkspace(LiveWorkspace):
         self._sandbox = sandbox
         self._channel = channel
         self._checker = checker
+        self._reach = reach
         self._group = group
         self._tree = Tree(sandbox.tree)
         self._before: dict[str, Entry] = {}
@@ -76,6 +89,25 @@ class LocalWorkspace(LiveWorkspace):
     def archive(self) -> bytes:
         """The tree below `WORKDIR` as an uncompressed tar."""
         return self._open_tree().archive(WORKDIR)
+
+    def listen(self, ports: Sequence[int]) -> dict[int, socket.socket]:
+        """Open listening sockets inside."""
+        return dict(zip(ports, self._opened(listen=ports), strict=True))
+
+    def connect(self, port: int) -> socket.socket:
+        """Connect to a port inside."""
+        return self._opened(connect=port)[0]
+
+    def _opened(self, *, listen: Sequence[int] = (), connect: int = 0) -> list[socket.socket]:
+        with self._ending:  # the descriptor that names the sandbox must not be reused meanwhile
+            if self._closed or self._frozen is not None or self._channel.closed:
+                raise WorkspaceGone("the workspace's processes have ended")
+            opened = [
+                socket.socket(fileno=fd) for fd in self._reach(listen=listen, connect=connect)
+            ]
+        for item in opened:
+            item.set_inheritable(False)
+        return opened
 
     def _open_tree(self) -> Tree:
         if self._closed:
