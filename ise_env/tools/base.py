@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ise_env.errors import AgentError
+from ise_env.services.access import ServiceAccess
 from ise_env.workspaces.protocol import Workspace
 
 OutcomeStatus = Literal[
@@ -100,6 +101,8 @@ class ToolContext:
     """Source of session names and the like: same seed, same names."""
     state: dict[str, Any] = field(default_factory=dict)
     """Private to tools, keyed by tool name; lives as long as the episode."""
+    services: ServiceAccess | None = None
+    """Mail, sites and their like; None in an episode whose tasks have none."""
 
 
 @dataclass(frozen=True)
