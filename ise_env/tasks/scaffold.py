@@ -141,11 +141,11 @@ class CLASS(Kit[Params]):
 
 PHRASING = """
 ["NAME"]
-# Fill in: at least four wordings that differ in structure, for each sub-goal. `{id}` is a fact,
-# `[a|b]` a choice; the key is the request as the kit words it, or a stretch of it.
+# Fill in: at least four wordings that differ in structure, for each sub-goal; each begins with a
+# verb, to follow "please". `{id}` is a fact, `[a|b]` a choice; the key is the request as the kit words it, or a stretch of it.
 "count the lines of {notes} that begin with {mark}, write the number to {count} and tell me" = [
   "[see|check] how many lines of {notes} begin with {mark}; put the number into {count} and say it",
-  "{notes} has lines that begin with {mark}: [write|put] their number into {count} and report it",
+  "write to {count} how many of the lines in {notes} begin with {mark}, and report the number",
   "let {count} hold the number of lines in {notes} with {mark} at the start, and name it to me",
   "tell me how many lines start with {mark} in {notes}, having [written|put] that to {count}",
 ]

@@ -1,0 +1,346 @@
+"""A service that cannot start because something left over listens on its port."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ise_env.intents.model import Complexity, Persona
+from ise_env.rewards.checks import JsonEquals, Processes, Text, TextMatch
+from ise_env.rewards.spec import Check
+from ise_env.tasks.draw import Draw, content_seed, one
+from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
+from ise_env.tasks.seeding import files, untouched
+from ise_env.tasks.steps import found, last_line, read, sh, write
+from ise_env.tasks.surroundings import surroundings
+from ise_env.workspaces.protocol import SeedFile
+
+SERVE = '''\
+"""Serves one app on the port of its ini file: python3 serve.py NAME. GET /version answers."""
+
+import configparser
+import errno
+import json
+import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+name = sys.argv[1]
+ini = configparser.ConfigParser()
+ini.read(HERE / "apps" / f"{name}.ini")
+port = ini.getint("app", "port")
+
+
+def note(text):
+    with (HERE / "logs" / f"{name}.log").open("a") as log:
+        log.write(text + "\\n")
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path != "/version":
+            self.send_error(404)
+            return
+        body = json.dumps({"app": name, "build": ini.getint("app", "build")}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        note("GET /version")
+
+    def log_message(self, *args):
+        pass
+
+
+try:
+    server = HTTPServer(("127.0.0.1", port), Handler)
+except OSError as error:
+    if error.errno != errno.EADDRINUSE:
+        raise
+    note(f"port {port} is in use, giving up")
+    sys.exit(98)
+note(f"listening on {port}")
+server.serve_forever()
+'''
+PREVIEW = '''\
+"""Shows a draft in the browser. The port comes from port.txt when it starts."""
+
+import sys
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+here = Path(sys.argv[0]).resolve().parent
+port = int((here / "port.txt").read_text())
+server = ThreadingHTTPServer(("127.0.0.1", port), SimpleHTTPRequestHandler)
+(here / "up").touch()
+server.serve_forever()
+'''
+START = """\
+#!/usr/bin/env bash
+# Starts one app in the background and waits until it listens: ./start.sh NAME
+set -eu
+cd "$(dirname "$0")"
+mkdir -p logs
+lines=$(grep -c listening "logs/$1.log" 2>/dev/null || true)
+setsid python3 serve.py "$1" </dev/null >/dev/null 2>&1 &
+for _ in $(seq 200); do
+  [ "$(grep -c listening "logs/$1.log" 2>/dev/null || true)" != "$lines" ] && exit 0
+  kill -0 $! 2>/dev/null || break
+  sleep 0.05
+done
+tail -n 1 "logs/$1.log" >&2
+exit 1
+"""
+README = """\
+# Apps
+
+- `apps/NAME.ini` holds the port and the build of each app. Ports are agreed with the people who use
+  them and are never changed from here.
+- `./start.sh NAME` starts an app and waits until it listens; `logs/NAME.log` says how it went.
+- `previews/PERSON/preview.py` is everybody's own: it shows drafts on the port that `port.txt` held
+  when it was started. People edit `port.txt` afterwards, so it proves nothing. A preview that is in
+  nobody's way stays: {person} once lost an afternoon's demo.
+"""
+
+
+class Params(KitParams):
+    """The app that has to start, and how much runs beside it."""
+
+    app: str
+    port: int
+    previews: int
+    apps: int
+
+
+@dataclass(frozen=True)
+class World:
+    """Apps, previews, and who sits on the port."""
+
+    contents: dict[str, str]
+    running: tuple[str, ...]
+    ports: dict[str, int]
+    """Port of each preview at its start."""
+    holder: str
+    build: int
+
+
+@lru_cache(maxsize=64)
+def world(p: Params) -> World:
+    """Derive the host from the parameters."""
+    d = Draw(p.content)
+    f = p.folder
+    names = [name for name in d.different("services", p.apps + 1) if name != p.app][: p.apps]
+    free = [port for port in d.some(range(8500, 8900), 40) if port != p.port]
+    build = d.integer(100, 990)
+    contents = {f"{f}/apps/{p.app}.ini": f"[app]\nport = {p.port}\nbuild = {build}\n"}
+    for name in names:
+        ini = f"[app]\nport = {free.pop()}\nbuild = {d.integer(100, 990)}\n"
+        contents[f"{f}/apps/{name}.ini"] = ini
+    people = [name.lower() for name in d.different("first_names", p.previews)]
+    holder = d.pick(people)
+    ports = {person: p.port if person == holder else free.pop() for person in people}
+    # The one whose port.txt names the port today is not the one that sits on it.
+    shown = {person: free.pop() for person in people}
+    shown[next(person for person in people if person != holder)] = p.port
+    contents |= {
+        f"{f}/README.md": README.format(person=d.person()),
+        f"{f}/serve.py": SERVE,
+        f"{f}/logs/{p.app}.log": f"listening on {p.port}\nGET /version\n"
+        f"port {p.port} is in use, giving up\n",
+    }
+    for person in people:
+        contents[f"{f}/previews/{person}/preview.py"] = PREVIEW
+        contents[f"{f}/previews/{person}/port.txt"] = f"{shown[person]}\n"
+        title = f"Draft about {d.word('topics')}"
+        contents[f"{f}/previews/{person}/index.html"] = f"<h1>{title}</h1>\n"
+    contents |= surroundings(p.content, f, 12)
+    return World(contents, tuple(names), ports, holder, build)
+
+
+class FreePort(Kit[Params]):
+    """A port to free for the service that it belongs to."""
+
+    name = "system-infrastructure/free-port"
+    title = "Free a port and start the service it belongs to"
+    description = "Find what listens on a service's port, stop that alone, and start the service."
+    obstacle = "the port is taken, and a port file names another process than the one that has it"
+    tools = ("exec", "process", "read", "write", "edit")
+    requires = ("python3", "ss", "curl")
+    folders = ("app-host", "demo-server", "intranet-apps")
+    params = Params
+
+    def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
+        """Harder: more apps and previews."""
+        return Params(
+            folder=one(rng, self.folders),
+            content=content_seed(rng),
+            app=one(rng, ("timesheet", "roster", "helpdesk", "bookings", "wallboard")),
+            port=int(rng.integers(8100, 8499)),
+            previews={"simple": 2, "medium": 3, "complex": 5}[complexity],
+            apps={"simple": 1, "medium": 2, "complex": 3}[complexity],
+        )
+
+    def seed(self, p: Params) -> Seed:
+        """The host with everything running but the app."""
+        w = world(p)
+        start = SeedFile(f"{p.folder}/start.sh", START.encode(), mode=0o755)
+        lines = [f"cd {p.folder}; base=$PWD"]
+        for person, port in w.ports.items():
+            lines.append(
+                f"cd $base/previews/{person}; cp port.txt keep; echo {port} > port.txt\n"
+                f"setsid python3 $base/previews/{person}/preview.py </dev/null >/dev/null 2>&1 &\n"
+                "for _ in $(seq 400); do [ -e up ] && break; sleep 0.02; done\n"
+                "rm up; mv keep port.txt"
+            )
+        lines += [f"cd $base; ./start.sh {name}" for name in w.running]
+        return Seed((*files(w.contents), start), ("\n".join(lines),))
+
+    def subgoals(self, p: Params) -> tuple[SubGoal, ...]:
+        """Find the holder; free the port and start the app."""
+        f = p.folder
+        ini, holder = f"{f}/apps/{p.app}.ini", f"{f}/holder.json"
+        readme, answer = f"{f}/README.md", f"{f}/version.json"
+        return (
+            SubGoal(
+                id="find",
+                request=f"find out which process listens on the port of {ini} without stopping "
+                f"anything yet, and write {holder} with the keys port (a number) and person (whose "
+                "folder its program lies in)",
+                label="the process on that port",
+                facts=(Fact("ini", ini), Fact("holder", holder)),
+                artifacts=(holder,),
+                question="Can I go by the port.txt files?",
+                answer="No, they are edited after the start, see what really listens",
+            ),
+            SubGoal(
+                id="start",
+                request=f"stop that process and no other, start {p.app} on its own port as "
+                f"{readme} says, and save what it answers to GET /version as {answer}",
+                label=f"the start of {p.app}",
+                facts=(Fact("app", p.app), Fact("readme", readme), Fact("answer", answer)),
+                artifacts=(answer, f"{f}/logs/{p.app}.log"),
+            ),
+        )
+
+    def checks(self, p: Params) -> tuple[Check, ...]:
+        """The holder is named and gone, the app runs, nobody else was stopped."""
+        w, f = world(p), p.folder
+        given = {path: text for path, text in w.contents.items() if "/logs/" not in path}
+        before = w.contents[f"{f}/logs/{p.app}.log"]
+
+        def preview(person: str) -> TextMatch:
+            return TextMatch(contains=(f"previews/{person}/preview.py",))
+
+        def app(name: str) -> TextMatch:
+            return TextMatch(matches=(rf"serve\.py {name}$",))
+
+        others = {person: preview(person) for person in w.ports if person != w.holder}
+        others |= {name: app(name) for name in w.running}
+        return (
+            JsonEquals(
+                id="holder",
+                subgoal="find",
+                path=f"{f}/holder.json",
+                equals={"port": p.port, "person": w.holder},
+            ),
+            Processes(id="freed", subgoal="start", command=preview(w.holder), count=0),
+            Processes(id="running", subgoal="start", command=app(p.app)),
+            JsonEquals(
+                id="answer",
+                subgoal="start",
+                path=f"{f}/version.json",
+                equals={"app": p.app, "build": w.build},
+            ),
+            Text(
+                id="asked",
+                subgoal="start",
+                path=f"{f}/logs/{p.app}.log",
+                text=TextMatch(contains=(f"{before}listening on {p.port}\nGET /version\n",)),
+                failure="the log of the app does not go on from what it was",
+            ),
+            *(
+                Processes(
+                    id=f"{name} kept",
+                    command=command,
+                    since_start=True,
+                    weight=0,
+                    forbidden=True,
+                    failure=f"{name} was stopped, which nobody asked for",
+                )
+                for name, command in others.items()
+            ),
+            untouched(given, failure="a program, a setting or somebody's draft was changed"),
+        )
+
+    def solve(self, p: Params, subgoal: str) -> Solution:
+        """Ask the kernel who listens; stop it; start the app and ask it."""
+        return self._find(p) if subgoal == "find" else self._start(p)
+
+    def review(self, p: Params, subgoal: str) -> Solution:
+        """Show what was written."""
+        name = "holder.json" if subgoal == "find" else "version.json"
+        (shown,) = yield read(f"{p.folder}/{name}")
+        return f"I looked again: {name} says {shown.text.strip()}"
+
+    def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
+        """Trusting port.txt; stopping every preview; moving the app to a free port."""
+        return (
+            WrongSolution("found by port.txt", self._find(p, by_file=True)),
+            WrongSolution("all previews stopped", self._start(p, everybody=True), "start"),
+            WrongSolution("moved to another port", self._moved(p), "start"),
+        )
+
+    def _find(self, p: Params, by_file: bool = False) -> Solution:
+        f = p.folder
+        (ini,) = yield read(f"{f}/apps/{p.app}.ini")
+        port = found(r"port = (\d+)", ini.text)
+        if by_file:
+            (seen,) = yield sh(f"grep -lx {port} previews/*/port.txt", workdir=f)
+            pid, person = "it", found(r"previews/([^/]+)/", seen.text)
+        else:
+            (listening,) = yield sh(f"ss -ltnpH 'sport = :{port}'")
+            pid = found(r"pid=(\d+)", listening.text)
+            (command,) = yield sh(f"tr '\\0' ' ' < /proc/{pid}/cmdline; readlink /proc/{pid}/cwd")
+            person = found(r"previews/([^/ ]+)/preview\.py", command.text)
+        note = f'{{"port": {port}, "person": "{person}"}}\n'
+        (saved,) = yield write(f"{f}/holder.json", note)
+        if saved.failed:
+            return f"holder.json could not be written: {saved.text}"
+        return f"Port {port} is held by {person}'s preview (process {pid}). It is in holder.json."
+
+    def _start(self, p: Params, everybody: bool = False) -> Solution:
+        f = p.folder
+        readme, holder = yield [read(f"{f}/README.md"), read(f"{f}/holder.json")]
+        port = found(r'"port": (\d+)', holder.text)
+        person = found(r'"person": "(\S+)"', holder.text)
+        pattern = "preview.py" if everybody else f"previews/{person}/preview.py"
+        (stopped,) = yield sh(
+            f"pgrep -f '{pattern[:-3]}[.]py' | xargs -r kill; for _ in $(seq 100); do "
+            f"ss -ltnH 'sport = :{port}' | grep -q . || break; sleep 0.05; done; "
+            f"ss -ltnH 'sport = :{port}' | wc -l"
+        )
+        if found(r"^(\d+)", stopped.text) != "0" or "./start.sh" not in readme.text:
+            return f"Something still listens on port {port}."
+        (started,) = yield sh(
+            f"./start.sh {p.app} && curl -s http://127.0.0.1:{port}/version > version.json; "
+            f"cat version.json; tail -n 2 logs/{p.app}.log",
+            workdir=f,
+        )
+        if started.failed:
+            return f"{p.app} did not start: {last_line(started.text)}"
+        build = found(r'"build": (\d+)', started.text)
+        return (
+            f"{person}'s preview is stopped and {p.app} listens on port {port}; it answers with "
+            f"build {build}, saved in version.json."
+        )
+
+    def _moved(self, p: Params) -> Solution:
+        (started,) = yield sh(
+            f"sed -i 's/^port = .*/port = 8999/' apps/{p.app}.ini && ./start.sh {p.app} && "
+            "curl -s http://127.0.0.1:8999/version | tee version.json",
+            workdir=p.folder,
+        )
+        return f"It runs on a free port now: {last_line(started.text)}"
