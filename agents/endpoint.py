@@ -16,6 +16,7 @@ INTENT_HEADER = "X-ISE-Intent"
 """Id of the intent, percent-encoded: tells the scripted server whose solution to play."""
 
 SEED_HEADER = "X-ISE-Seed"
+SUBAGENT_HEADER = "X-ISE-Subagent"
 """Seed of the agent's randomness, for the scripted server."""
 
 
@@ -26,7 +27,8 @@ PRIVILEGED = frozenset({"oracle", "faulty"})
 class EndpointAgent:
     """Sends each observation to the endpoint and returns the model's message, verbatim.
 
-    The two headers above name the intent and the seed, nothing else of the context is sent.
+    The headers above name the intent, the seed and a sub-agent's session; nothing else of the
+    context is sent.
     Only the scripted server reads them; others ignore unknown headers.
 
     Args:
@@ -57,6 +59,8 @@ class EndpointAgent:
         self._spelling = None
         self._compactor = Compactor()
         self._headers = {INTENT_HEADER: quote(context.intent.id), SEED_HEADER: str(context.seed)}
+        if context.subagent is not None:
+            self._headers[SUBAGENT_HEADER] = context.subagent
 
     def act(self, observation: dict[str, Any]) -> dict[str, Any]:
         """Ask the model.

@@ -77,6 +77,18 @@ class Faulty(Oracle):
         chosen = choices[int(self.rng.integers(len(choices)))]
         return (yield from self._daring(chosen.run, "begin", goal))
 
+    def work_as_subagent(self, task: str) -> Words:
+        """Do what was handed out, with slips; what it needs may have been spoilt before."""
+        for bound in self.tasks:
+            solution = bound.delegate(task)
+            if solution is not None:
+                slipping = with_slips(solution, self.rng, self._rate)
+                try:
+                    return (yield from self.carry_out(slipping))
+                except _EXPECTED:
+                    return say(self.rng, "faulty", "stuck", label="the task that I was given")
+        return say(self.rng, "oracle", "unsolvable")
+
     def look_again(self, goal: Goal, text: str) -> Words:
         """Look at it; what went wrong unnoticed is usually seen now, and done properly."""
         slip = goal.notes.get("slip")

@@ -20,11 +20,12 @@ from ise_env.agents.scripted import (
     Conversation,
     Message,
     ScriptedAgent,
+    latest_task,
     replies_to,
     user_text,
 )
 from ise_env.tasks.bind import BoundTask, bind
-from ise_env.tasks.kit import Solution, SubGoal, ToolCall
+from ise_env.tasks.kit import Solution, SubGoal, ToolCall, ToolReply, Wait
 from ise_env.tasks.steps import NotFound, sh
 
 Words = Generator[Message, list[Message], str]
@@ -78,11 +79,8 @@ class Oracle(ScriptedAgent):
             ConfigError: A kit is unknown or of another version.
         """
         super().reset(context)
-        self.goals = [
-            Goal(task, subgoal)
-            for task in bind(context.intent, allow_kit_drift=True)
-            for subgoal in task.subgoals()
-        ]
+        self.tasks = bind(context.intent, allow_kit_drift=True)
+        self.goals = [Goal(task, subgoal) for task in self.tasks for subgoal in task.subgoals()]
         self._latest: list[Goal] = []
         self._told: list[str] = []
 
@@ -91,7 +89,10 @@ class Oracle(ScriptedAgent):
         new = first
         while True:
             self._slip: str | None = None
-            words = yield from self._answer(user_text(new))
+            if self.context.subagent is not None:
+                words = yield from self.work_as_subagent(latest_task(new))
+            else:
+                words = yield from self._answer(user_text(new))
             self._told.append(words)
             new = yield self.text(words, **({"slip": self._slip} if self._slip else {}))
 
@@ -170,6 +171,14 @@ class Oracle(ScriptedAgent):
         """Do a sub-goal; returns the closing words."""
         return (yield from self.perform(goal.task.solve(goal.subgoal.id), "begin", goal))
 
+    def work_as_subagent(self, task: str) -> Words:
+        """Do what a kit's own solution handed out."""
+        for bound in self.tasks:
+            solution = bound.delegate(task)
+            if solution is not None:
+                return (yield from self.carry_out(solution))
+        return say(self.rng, "oracle", "unsolvable")
+
     def look_again(self, goal: Goal, text: str) -> Words:
         """Look at a finished sub-goal because of what the user said about it."""
         asked = Asked(
@@ -218,9 +227,17 @@ class Oracle(ScriptedAgent):
         content = ""
         if self.rng.random() < self._narration:
             content = say(self.rng, "oracle", occasion, label=goal.label)
+        return (yield from self.carry_out(solution, content))
+
+    def carry_out(self, solution: Solution, content: str = "") -> Words:
+        """Make a solution's calls, the first with some words."""
         try:
             step = next(solution)
             while True:
+                if isinstance(step, Wait):
+                    told = yield self.text(step.words)
+                    step = solution.send([ToolReply(user_text(told))])
+                    continue
                 calls = [step] if isinstance(step, ToolCall) else list(step)
                 message = self.calls(calls, content)
                 replies = replies_to(message, (yield message))

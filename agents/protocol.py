@@ -22,6 +22,9 @@ class AgentContext:
     intent: Intent
     seed: int
     """All of a scripted agent's randomness comes from this."""
+    subagent: str | None = None
+    """Session key, where the agent is to play a sub-agent: its user is another agent, and its
+    history holds one task."""
 
 
 class Agent(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -20,6 +20,8 @@ class Recording:
 
     seed: int | None
     messages: Sequence[Message]
+    subagents: Mapping[str, Sequence[Message]]
+    """By session key, what its sub-agents said."""
 
 
 class Replay(ScriptedAgent):
@@ -48,11 +50,14 @@ class Replay(ScriptedAgent):
         if not recorded:
             raise ConfigError(f"{self._path}: holds no episode of intent {context.intent.id}")
         same_seed = [recording for recording in recorded if recording.seed == context.seed]
-        self._recording = (same_seed or recorded)[0]
+        recording = (same_seed or recorded)[0]
+        self._messages = recording.messages
+        if context.subagent is not None:
+            self._messages = recording.subagents.get(context.subagent, ())
 
     def converse(self, first: list[Message]) -> Conversation:
         """Repeat message after message, then say that the recording is over."""
-        for message in self._recording.messages:
+        for message in self._messages:
             yield dict(message)
         while True:
             yield self.text(say(self.rng, "replay", "exhausted"))
@@ -63,12 +68,20 @@ def _recorded(path: str) -> dict[str, list[Recording]]:
     """Recordings by intent; only the agent's own words are kept in memory."""
     found: dict[str, list[Recording]] = {}
     for episode in read_run(Path(path)):
-        said = [
-            {key: value for key, value in message.items() if key != "x"}
-            for message in episode.messages
-            if message.get("role") == "assistant"
-        ]
-        found.setdefault(episode.intent.id, []).append(Recording(episode.seed, said))
+        recording = Recording(
+            episode.seed,
+            _said(episode.messages),
+            {child.session_key: _said(child.messages) for child in episode.subagents},
+        )
+        found.setdefault(episode.intent.id, []).append(recording)
     if not found:
         raise ConfigError(f"{path}: holds no episode to replay")
     return found
+
+
+def _said(messages: Iterable[Message]) -> list[Message]:
+    return [
+        {key: value for key, value in message.items() if key != "x"}
+        for message in messages
+        if message.get("role") == "assistant" and not message.get("x", {}).get("earlier")
+    ]

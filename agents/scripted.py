@@ -149,6 +149,11 @@ def user_text(new: Sequence[Message]) -> str:
     return "\n".join(str(m.get("content") or "") for m in new if m.get("role") == "user")
 
 
+def latest_task(new: Sequence[Message]) -> str:
+    """What a sub-agent was told last in the new part of its history."""
+    return user_text([m for m in new if m.get("role") == "user"][-1:])
+
+
 def replayed(
     make: Callable[[], ScriptedAgent], context: AgentContext, request: dict[str, Any]
 ) -> Message:

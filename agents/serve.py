@@ -20,7 +20,7 @@ from typing import Any, cast
 from urllib.parse import unquote
 
 from ise_env.agents import wire
-from ise_env.agents.endpoint import INTENT_HEADER, SEED_HEADER
+from ise_env.agents.endpoint import INTENT_HEADER, SEED_HEADER, SUBAGENT_HEADER
 from ise_env.agents.factory import SCRIPTED, make_agent
 from ise_env.agents.protocol import AgentContext
 from ise_env.agents.scripted import ScriptedAgent, replayed
@@ -89,7 +89,7 @@ class ScriptedServer:
         named = headers(INTENT_HEADER)
         intent = self._intent(request["model"], None if named is None else unquote(named))
         seed = _seed(headers(SEED_HEADER), request)
-        context = AgentContext(intent, seed)
+        context = AgentContext(intent, seed, headers(SUBAGENT_HEADER))
         try:
             message = replayed(make, context, request)
         except AgentError as error:

@@ -15,7 +15,7 @@ from gymnasium.error import InvalidAction
 from ise_env.spaces import AssistantMessage, Message
 
 _SPACE = AssistantMessage()
-_OURS = frozenset({"turn", "step", "outcome", "user", "instruction"})
+_OURS = frozenset({"turn", "step", "outcome", "user", "instruction", "announcement"})
 """What the environment alone says about a message."""
 
 

@@ -29,6 +29,7 @@ from ise_env.render import render_message
 from ise_env.spaces import AssistantMessage, Message, Messages, Tools
 from ise_env.tasks.bind import bind
 from ise_env.tools.registry import resolve
+from ise_env.tools.subagent import SubagentPolicy
 from ise_env.traces.record import AgentProvenance, Termination, TerminationReason, Trajectory
 from ise_env.workspaces import make_backend
 from ise_env.workspaces.protocol import Limits
@@ -59,7 +60,8 @@ class IntentEnv(gym.Env[Observation, Any]):
         user: Who plays the user (`"rule"`, ...); None for direct-query mode: a single
             instruction, and the first message without tool calls ends the episode.
         workspace: Where tools run (`"local"`, ...).
-        tools: Names of the tools offered; None for the default set.
+        tools: Names of the tools offered (`core` and `all` stand for sets); None for those of
+            the reference set that lack nothing in the episode.
         system_prompt: Replaces the packaged one.
         max_turns: User turns, the opening included, before the episode is truncated.
         max_tool_calls: Tool calls before the episode is truncated.
@@ -68,6 +70,9 @@ class IntentEnv(gym.Env[Observation, Any]):
         token_budget: Completion tokens before the episode is truncated, where usage is known.
         limits: Resource limits of the workspace.
         allow_degraded: Names of limits that may go unenforced (recorded in the trace).
+        subagent_policy: Plays sub-agents: called with a `Brief` at each `sessions_spawn`, it gives
+            a function from an observation to an assistant message. Without one, tools that need
+            sub-agents answer that there are none.
         allow_kit_drift: Accept an intent whose kits have another version than the installed
             ones.
         render_mode: `"ansi"` (a transcript as a string) or `"human"` (printed as it grows).
@@ -97,6 +102,7 @@ class IntentEnv(gym.Env[Observation, Any]):
         token_budget: int | None = None,
         limits: Limits | Mapping[str, Any] | None = None,
         allow_degraded: Sequence[str] = (),
+        subagent_policy: SubagentPolicy | None = None,
         allow_kit_drift: bool = False,
         render_mode: str | None = None,
     ) -> None:
@@ -115,9 +121,9 @@ class IntentEnv(gym.Env[Observation, Any]):
         self.token_budget = token_budget
         self.limits = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
         self.allow_degraded = tuple(allow_degraded)
+        self.subagent_policy = subagent_policy
         self.allow_kit_drift = allow_kit_drift
-        self._tools = resolve(tools)
-        self._schemas = [tool.schema() for tool in self._tools.values()]
+        self._tools = None if tools is None else tuple(resolve(tools))
         self._spec: EnvSpec | None = None
         self._episode: Episode | None = None
         self._live: Live | None = None
@@ -165,13 +171,15 @@ class IntentEnv(gym.Env[Observation, Any]):
             self.intent = as_intent(options["intent"])
         if self.intent is None:
             raise ConfigError("no intent: give one to the constructor or in reset options")
-        self._episode = Episode(self.intent, seed, self._schemas, self.system_prompt)
+        self._episode = Episode(self.intent, seed, self.system_prompt)
         self._rendered = 0
         try:
             self._live = Live.start(
                 self._episode,
                 bind(self.intent, allow_kit_drift=self.allow_kit_drift),
                 make_backend(self.workspace_spec),
+                self._tools,
+                subagent_policy=self.subagent_policy,
                 limits=self.limits,
                 allow_degraded=self.allow_degraded,
                 rng=self._child_rng(),
@@ -206,10 +214,8 @@ class IntentEnv(gym.Env[Observation, Any]):
         try:
             if "tool_calls" in message:
                 self._run_tools(live, message)
-            elif live.user is None:
-                self._end("agent_ended", by="agent")
             else:
-                self._ask_user(live, text_of(message))
+                self._end_turn(live, text_of(message))
             if episode.termination is None:
                 self._enforce_budgets()
             reward = self._reward(live) if episode.termination else 0.0
@@ -283,7 +289,6 @@ class IntentEnv(gym.Env[Observation, Any]):
     def _run_tools(self, live: Live, message: Message) -> None:
         result = live.run_tools(
             message,
-            self._tools,
             calls=self.max_tool_calls - len(self.episode.calls),
             seconds=self.tool_time_s - self.episode.tool_time_s,
         )
@@ -291,6 +296,16 @@ class IntentEnv(gym.Env[Observation, Any]):
             self._end("workspace_gone", by="agent")
         elif result.over_budget:
             self._end("tool_call_budget", by="budget", truncated=True)
+
+    def _end_turn(self, live: Live, text: str) -> None:
+        """Answer a message without tool calls: sub-agents first, then the user."""
+        announced = live.hear_subagents(text)
+        if live.agents.workspace_gone:
+            self._end("workspace_gone", by="agent")
+        elif not announced and live.user is None:
+            self._end("agent_ended", by="agent")
+        elif not announced:
+            self._ask_user(live, text)
 
     def _ask_user(self, live: Live, text: str) -> None:
         if self.episode.user_turns >= self.max_turns:

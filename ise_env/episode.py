@@ -28,6 +28,7 @@ from ise_env.traces.record import (
     AgentProvenance,
     ErrorRecord,
     Provenance,
+    SubagentRecord,
     Termination,
     Trajectory,
     UserRecord,
@@ -62,14 +63,14 @@ class Episode:
     Args:
         intent: What the user wants.
         seed: What the episode's randomness came from; None if the caller gave none.
-        tools: Function schemas offered, constant for the episode.
         system_prompt: The first message.
     """
 
     intent: Intent
     seed: int | None
-    tools: list[dict[str, Any]]
     system_prompt: str
+    tools: list[dict[str, Any]] = field(default_factory=list)
+    """Function schemas offered; constant once the episode has begun."""
     messages: list[Message] = field(default_factory=list)
     notes: list[dict[str, Any]] = field(default_factory=list)
     calls: list[CallRecord] = field(default_factory=list)
@@ -84,6 +85,8 @@ class Episode:
     user_verdict: UserVerdict | None = None
     ledger: dict[str, Any] | None = None
     workspace: WorkspaceRecord | None = None
+    subagents: Callable[[], list[SubagentRecord]] = list
+    """Gives the records of those that worked for this episode so far."""
     _shown: list[tuple[Message, Callable[[Message], Message]]] = field(
         default_factory=list, repr=False
     )
@@ -91,8 +94,13 @@ class Episode:
 
     def __post_init__(self) -> None:
         """Begin the history with the system message."""
-        self._tools_json = json.dumps(self.tools)
+        self.offer(self.tools)
         self._append({"role": "system", "content": self.system_prompt})
+
+    def offer(self, tools: list[dict[str, Any]]) -> None:
+        """Fix the function schemas of the episode."""
+        self.tools = tools
+        self._tools_json = json.dumps(tools)
 
     def _append(self, message: Message, note: dict[str, Any] | None = None) -> None:
         self.messages.append(message)
@@ -114,15 +122,20 @@ class Episode:
         self.user_turns += 1
         self._append({"role": "user", "content": text}, {"instruction": True})
 
+    def add_announcement(self, text: str) -> None:
+        """Append what the runtime tells the agent of its sub-agents; no turn of the user's."""
+        self._append({"role": "user", "content": text}, {"announcement": True})
+
     def add_assistant(self, message: Message, annotations: dict[str, Any]) -> None:
         """Append what the agent said or called."""
         self.steps += 1
         self._append(message, annotations)
         usage = annotations.get("usage")
         if isinstance(usage, dict):
-            self._add_usage(usage)
+            self.add_usage(usage)
 
-    def _add_usage(self, usage: dict[str, Any]) -> None:
+    def add_usage(self, usage: dict[str, Any]) -> None:
+        """Add what the agent's model, or a sub-agent's, used."""
         self.usage = self.usage or {}
         for key, value in usage.items():
             if _is_amount(value):
@@ -139,8 +152,8 @@ class Episode:
     def calls_since_user(self) -> int:
         """How many tool calls were answered since the user's last turn."""
         count = 0
-        for message in reversed(self.messages):
-            if message["role"] == "user":
+        for message, note in zip(reversed(self.messages), reversed(self.notes), strict=True):
+            if message["role"] == "user" and "announcement" not in note:
                 break
             count += message["role"] == "tool"
         return count
@@ -213,6 +226,7 @@ class Episode:
             user_verdict=self.user_verdict,
             ledger=self.ledger,
             recoveries=recoveries,
+            subagents=self.subagents(),
             workspace=self.workspace,
             provenance=Provenance(
                 agent=agent,

@@ -7,8 +7,8 @@ turn and knows neither Gymnasium nor budgets.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -20,14 +20,17 @@ from ise_env.rewards.verifier import Evidence, verify
 from ise_env.spaces import Message
 from ise_env.tasks.bind import BoundTask
 from ise_env.tasks.install import install
+from ise_env.tools.agent_sessions import AgentSessions
 from ise_env.tools.base import Tool, ToolContext
 from ise_env.tools.dispatch import DispatchResult, dispatch
+from ise_env.tools.registry import resolve
+from ise_env.tools.subagent import SubagentPolicy
 from ise_env.traces.record import WorkspaceRecord
 from ise_env.users import make_user
 from ise_env.users.digest import DigestBuilder, hidden
 from ise_env.users.ledger import with_truth
 from ise_env.users.protocol import User, UserTurn
-from ise_env.workspaces.protocol import Backend, Limits, Workspace
+from ise_env.workspaces.protocol import Backend, Limits, Workspace, WorkspaceGone
 
 
 @dataclass
@@ -39,6 +42,8 @@ class Live:
         bound: The tasks with their kits.
         workspace: Where tools run.
         context: What tools may touch.
+        tools: What the agent is offered.
+        agents: Its sessions, and its sub-agents.
         user: None in direct-query mode.
         digest: What the user observes; None without a user.
     """
@@ -47,8 +52,12 @@ class Live:
     bound: tuple[BoundTask, ...]
     workspace: Workspace
     context: ToolContext
+    tools: Mapping[str, Tool[Any]]
+    agents: AgentSessions
     user: User | None = None
     digest: DigestBuilder | None = None
+    _aside: list[str] = field(default_factory=list)
+    """What the agent said since the user's last turn before an announcement came between."""
 
     @classmethod
     def start(
@@ -56,7 +65,9 @@ class Live:
         episode: Episode,
         bound: tuple[BoundTask, ...],
         backend: Backend,
+        tools: Sequence[str] | None,
         *,
+        subagent_policy: SubagentPolicy | None = None,
         limits: Limits,
         allow_degraded: Sequence[str],
         rng: np.random.Generator,
@@ -67,7 +78,17 @@ class Live:
             WorkspaceError: It could not be made or seeded; nothing is left behind.
         """
         workspace = backend.create(limits=limits, allow_degraded=allow_degraded, owner="env")
-        live = cls(episode, bound, workspace, ToolContext(workspace, rng))
+        context = ToolContext(workspace, rng)
+        seeds = [task.seed() for task in bound]
+        agents = AgentSessions.install(
+            context,
+            [session for seed in seeds for session in seed.sessions],
+            policy=subagent_policy,
+            history=episode.messages,
+            usage=lambda: episode.usage,
+        )
+        episode.subagents = agents.records
+        live = cls(episode, bound, workspace, context, {}, agents)
         episode.workspace = WorkspaceRecord(
             backend=workspace.backend,
             image=workspace.image,
@@ -75,11 +96,22 @@ class Live:
             degraded=list(workspace.degraded),
         )
         try:
-            install(workspace, [(task.kit.name, task.seed()) for task in bound])
+            names = [task.kit.name for task in bound]
+            install(workspace, zip(names, seeds, strict=True))
+            live._offer(tools)
         except BaseException:
             live.close()
             raise
         return live
+
+    def _offer(self, names: Sequence[str] | None) -> None:
+        """Offer the tools that are named; of the default set, those that lack nothing here."""
+        tools = resolve(names)
+        if names is None:
+            tools = {n: tool for n, tool in tools.items() if not tool.missing(self.context)}
+        self.tools = tools
+        self.agents.offer(tools)
+        self.episode.offer([tool.schema() for tool in tools.values()])
 
     def open_dialogue(self, user_spec: str | None, rng: np.random.Generator) -> None:
         """Let the user say the first words, or give the single instruction without a user.
@@ -98,26 +130,60 @@ class Live:
             self.episode.user = self.user.provenance
             self.episode.add_user_turn(self.user.open())
 
-    def run_tools(
-        self, message: Message, tools: Mapping[str, Tool[Any]], *, calls: int, seconds: float
-    ) -> DispatchResult:
+    def run_tools(self, message: Message, *, calls: int, seconds: float) -> DispatchResult:
         """Run the calls of an assistant message and record every answer.
+
+        Sub-agents that are at work play one message each.
 
         Args:
             message: With `tool_calls`.
-            tools: What the agent was offered.
             calls: How many calls are left to it.
             seconds: How much time inside tools is left to it.
 
         Raises:
             WorkspaceError: The machinery failed; the history is whole all the same.
         """
-        result = dispatch(message, tools, self.context, budget=calls, time_budget_s=seconds)
+        result = dispatch(message, self.tools, self.context, budget=calls, time_budget_s=seconds)
         for done in result.results:
             self.episode.add_tool_result(done.message, done.outcome, done.call)
         if result.failure is not None:
             raise result.failure
+        if result.gone is None:
+            with self._bill_subagents():
+                self.agents.advance()
+            if self.agents.workspace_gone:
+                result = replace(result, gone=WorkspaceGone("a sub-agent ended the processes"))
         return result
+
+    def hear_subagents(self, agent_text: str) -> bool:
+        """At the end of the agent's turn, let sub-agents work until one of them ends.
+
+        Args:
+            agent_text: What the agent said; the user hears it together with what comes after.
+
+        Returns:
+            Whether there was an announcement, which begins another turn of the agent's.
+
+        Raises:
+            IseError: Infrastructure failed.
+        """
+        with self._bill_subagents():
+            announced = self.agents.wait()
+        if announced:
+            self._aside.append(agent_text)
+            self.episode.add_announcement(announced)
+        return bool(announced)
+
+    @contextlib.contextmanager
+    def _bill_subagents(self) -> Iterator[None]:
+        """Count what sub-agents use up as the episode's."""
+        before = self.agents.tool_seconds
+        try:
+            yield
+        finally:
+            for usage in self.agents.take_usage():
+                self.episode.add_usage(usage)
+            self.episode.tool_time_s += self.agents.tool_seconds - before
 
     def hear_user(self, agent_text: str) -> UserTurn:
         """Let the user look at the workspace and answer.
@@ -128,6 +194,8 @@ class Live:
         """
         if self.user is None or self.digest is None:
             raise UserSimulatorError("there is no user in this episode")
+        agent_text = "\n\n".join(filter(None, [*self._aside, agent_text]))
+        self._aside.clear()
         with blame(WorkspaceError, "looking at the workspace for the user"):
             digest = self.digest.build(agent_text, tool_calls=self.episode.calls_since_user())
         with blame(UserSimulatorError, "answering as the user"):

@@ -15,7 +15,7 @@ from ise_env.rollout.stats import called_tools
 from ise_env.tools.base import FAILED
 from ise_env.traces.layout import Layout
 from ise_env.traces.reader import read_invalid, read_run
-from ise_env.traces.record import Trajectory
+from ise_env.traces.record import Trajectory, is_users_turn
 
 Groups = dict[str, dict[str, Summary]]
 """`domain`, `tier`, `persona` -> name -> figures."""
@@ -104,7 +104,7 @@ def _add(entry: IntentScores, t: Trajectory) -> None:
         ((m.get("x") or {}).get("outcome") or {}).get("status") in FAILED for m in t.messages
     )
     entry.recovered_calls += len(t.recoveries)
-    entry.user_turns += sum(m["role"] == "user" for m in t.messages)
+    entry.user_turns += sum(is_users_turn(m) for m in t.messages)
     entry.tool_calls += sum(1 for m in t.messages for _ in called_tools(m))
     entry.cost_usd = sum_of(entry.cost_usd, cost_of(t))
 

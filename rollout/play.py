@@ -18,6 +18,7 @@ from ise_env.env import IntentEnv
 from ise_env.errors import AgentError, BudgetExceeded, ConfigError, ContextOverflow, IseError
 from ise_env.rollout.config import RolloutConfig
 from ise_env.rollout.plan import Job
+from ise_env.tools.subagent import Act, Brief
 from ise_env.traces.record import TerminationReason, Trajectory
 
 AgentFactory = Callable[[], Agent]
@@ -85,7 +86,8 @@ class Player:
         self._gates = gates
         self._run_id = run_id
         self._cancelled = threading.Event()
-        self.env = IntentEnv(job.intent, **config.env_arguments())
+        self._helpers: list[Agent] = []
+        self.env = IntentEnv(job.intent, subagent_policy=self._subagent, **config.env_arguments())
 
     def cancel(self) -> None:
         """Give the episode up from another thread: what it waits for in the workspace ends."""
@@ -119,8 +121,9 @@ class Player:
         finally:
             with suppress(Exception):
                 self.env.close()
-            with suppress(Exception):
-                agent.close()
+            for each in (agent, *self._helpers):
+                with suppress(Exception):
+                    each.close()
 
     def _run(self, agent: Agent, started: float) -> None:
         with self._gates.workspace_starts:
@@ -149,6 +152,20 @@ class Player:
         except (ContextOverflow, BudgetExceeded, AgentError) as error:
             self.env.truncate(_reason_of(error))
             return None
+
+    def _subagent(self, brief: Brief) -> Act:
+        """Let another instance of the same agent play a sub-agent."""
+        with crash_is_the_agents():
+            agent = self._make_agent()
+            self._helpers.append(agent)
+            agent.reset(AgentContext(self._job.intent, brief.seed, brief.session_key))
+
+        def act(observation: dict[str, Any]) -> dict[str, Any]:
+            self._check_cancelled()
+            with self._gates.model_calls, crash_is_the_agents():
+                return agent.act(observation)
+
+        return act
 
     def _out_of_time(self, started: float) -> bool:
         limit = self._config.episode_time_s

@@ -19,6 +19,7 @@ from ise_env.env import IntentEnv
 from ise_env.errors import ConfigError, IseError
 from ise_env.rollout.config import RolloutConfig
 from ise_env.rollout.session import configuration_of
+from ise_env.tools.subagent import Act, Brief, SubagentPolicy
 from ise_env.traces.layout import Layout
 from ise_env.traces.normaliser import VOLATILE_PATHS, Translation, rules_needed, same
 from ise_env.traces.reader import read_run
@@ -140,8 +141,9 @@ def reexecute(record: Trajectory, config: RolloutConfig) -> Reexecution:
 
 
 def _play(env: IntentEnv, record: Trajectory) -> tuple[Trajectory, Translation]:
-    env.reset(seed=record.seed)
     over, translation = False, Translation()
+    env.subagent_policy = _stored_subagents(record, translation)
+    env.reset(seed=record.seed)
     for number, message in enumerate(record.messages):
         if message["role"] == "assistant" and not over:
             _, _, terminated, truncated, _ = env.step(_translated(message, translation))
@@ -161,9 +163,27 @@ def _play(env: IntentEnv, record: Trajectory) -> tuple[Trajectory, Translation]:
     return again, translation
 
 
+def _stored_subagents(record: Trajectory, translation: Translation) -> SubagentPolicy:
+    """Let sub-agents say again what they said; keys come from the seed, so they are the same."""
+
+    def begin(brief: Brief) -> Act:
+        stored = [child for child in record.subagents if child.session_key == brief.session_key]
+        said = iter(
+            _translated(message, translation)
+            for child in stored
+            for message in child.messages
+            if message["role"] == "assistant" and not message["x"].get("earlier")
+        )
+        return lambda observation: next(said, "(The stored transcript ends here.)")
+
+    return begin
+
+
 def _translated(message: dict[str, Any], translation: Translation) -> dict[str, Any]:
     """A stored action, with the identifiers that came out otherwise this time."""
     action = {key: value for key, value in message.items() if key != "x"}
+    if usage := message.get("x", {}).get("usage"):
+        action["x"] = {"usage": usage}  # session_status tells of it
     if "tool_calls" in action:
         action["tool_calls"] = [
             call if not _has_arguments(call) else _translated_call(call, translation)
@@ -191,7 +211,9 @@ def _compare(
 ) -> None:
     pairs = zip(stored.messages, again.messages, strict=False)
     for number, (before, after) in enumerate(pairs):
-        _compare_message(number, before, after, translation, report)
+        where = f"message {number} ({before['role']})"
+        _compare_message(where, before, after, translation, report)
+    _compare_subagents(stored, again, translation, report)
     if len(stored.messages) != len(again.messages):
         report.differs("number of messages", len(stored.messages), len(again.messages))
     if stored.termination.reason != again.termination.reason:
@@ -205,14 +227,26 @@ def _compare(
     _compare_files(stored, again, report)
 
 
+def _compare_subagents(
+    stored: Trajectory, again: Trajectory, translation: Translation, report: Reexecution
+) -> None:
+    was, is_now = ([(c.session_key, c.status) for c in t.subagents] for t in (stored, again))
+    if was != is_now:
+        report.differs("sub-agents", was, is_now)
+        return
+    for one, other in zip(stored.subagents, again.subagents, strict=True):
+        for number, pair in enumerate(zip(one.messages, other.messages, strict=False)):
+            where = f"sub-agent {one.session_key}, message {number}"
+            _compare_message(where, *pair, translation, report)
+
+
 def _compare_message(
-    number: int,
+    where: str,
     before: dict[str, Any],
     after: dict[str, Any],
     translation: Translation,
     report: Reexecution,
 ) -> None:
-    where = f"message {number} ({before['role']})"
     if before["role"] != after["role"]:
         report.differs(where, before["role"], after["role"])
         return

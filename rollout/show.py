@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ise_env.action import text_of
 from ise_env.tools.base import FAILED
-from ise_env.traces.record import Trajectory
+from ise_env.traces.record import SubagentRecord, Trajectory, is_users_turn
 
 _SHOWN_LINES = 14
 """Lines of one text that are shown unless everything is asked for."""
@@ -56,6 +56,8 @@ def transcript(
     for message in trajectory.messages:
         if message["role"] != "system" or system:
             yield from writer.message(message)
+    for child in trajectory.subagents:
+        yield from writer.subagent(child, system)
     yield from writer.ending(trajectory)
 
 
@@ -96,6 +98,16 @@ class _Transcript:
         self._full = full
         self._tool_of: dict[str, str] = {}
 
+    def subagent(self, child: SubagentRecord, system: bool) -> Iterator[RenderableType]:
+        name = neutral(child.label or child.session_key)
+        title = Text(f"sub-agent {name}, begun in step {child.begun_in_step}: {child.status}")
+        yield Rule(title, align="left", style="magenta")
+        for message in child.messages:
+            if message["role"] == "user":
+                yield self._text(f"task: {text_of(message)}", "magenta")
+            elif message["role"] != "system" or system:
+                yield from self.message(message)
+
     def message(self, message: dict[str, Any]) -> Iterator[RenderableType]:
         note = message.get("x") or {}
         if message["role"] == "user":
@@ -109,6 +121,10 @@ class _Transcript:
             yield self._text(text_of(message), "dim")
 
     def _user(self, message: dict[str, Any], note: dict[str, Any]) -> Iterator[RenderableType]:
+        if not is_users_turn(message):
+            yield Rule(Text("sub-agents", style="dim"), align="left", style="dim")
+            yield self._text(text_of(message), "dim")
+            return
         turn = note.get("user") or {}
         title = Text.assemble(
             ("user", "bold cyan"),

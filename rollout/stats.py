@@ -18,7 +18,7 @@ from typing import Any
 from ise_env.tools.base import FAILED
 from ise_env.traces.layout import Layout
 from ise_env.traces.reader import read_invalid, read_run
-from ise_env.traces.record import Trajectory
+from ise_env.traces.record import SubagentRecord, Trajectory, is_users_turn
 
 
 @dataclass
@@ -101,6 +101,9 @@ class Statistics:
     failed_by_tool: Counter[str] = field(default_factory=Counter)
     with_failure: int = 0
     recovered: int = 0
+    subagents: Counter[str] = field(default_factory=Counter)
+    """How sub-agents ended."""
+    subagent_outcomes: Counter[str] = field(default_factory=Counter)
     terminations: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     user_acts: Counter[str] = field(default_factory=Counter)
@@ -147,6 +150,7 @@ class Statistics:
         self._add_verdict(trajectory)
         self._add_messages(trajectory.messages)
         self.recovered += len(trajectory.recoveries)
+        self._add_subagents(trajectory.subagents)
         self.terminations[trajectory.termination.reason] += 1
         self._add_provenance(trajectory)
         if trajectory.intent.domains:
@@ -174,7 +178,7 @@ class Statistics:
     def _add_messages(self, messages: list[dict[str, Any]]) -> None:
         roles = Counter(message["role"] for message in messages)
         names = _names_by_call(messages)
-        self.user_turns.add(roles["user"])
+        self.user_turns.add(sum(is_users_turn(message) for message in messages))
         self.turns.add(roles.total() - roles["system"])
         self.tool_calls.add(len(names))
         self.calls.update(name or NO_SUCH_TOOL for _, name in names)
@@ -200,6 +204,15 @@ class Statistics:
                     name = name_of.get(message.get("tool_call_id"))
                     self.failed_by_tool[name or NO_SUCH_TOOL] += 1
         self.with_failure += failures > 0
+
+    def _add_subagents(self, children: Iterable[SubagentRecord]) -> None:
+        """Count them on their own: their calls are in none of the other figures."""
+        for child in children:
+            self.subagents[child.status] += 1
+            for message in child.messages:
+                outcome = (message.get("x") or {}).get("outcome")
+                if message["role"] == "tool" and outcome is not None:
+                    self.subagent_outcomes[outcome["status"]] += 1
 
     def _add_provenance(self, trajectory: Trajectory) -> None:
         agent, user = trajectory.provenance.agent, trajectory.provenance.user
@@ -235,6 +248,8 @@ class Statistics:
             "failed_by_tool": dict(self.failed_by_tool.most_common()),
             "trajectories_with_failure": self.with_failure,
             "recovered_failures": self.recovered,
+            "subagents": dict(self.subagents.most_common()),
+            "subagent_outcomes": dict(self.subagent_outcomes.most_common()),
             "terminations": dict(self.terminations.most_common()),
             "errors": dict(self.errors.most_common()),
             "user_acts": dict(self.user_acts.most_common()),

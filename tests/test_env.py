@@ -46,13 +46,9 @@ def test_gymnasium_s_checker_passes_on_the_live_workspace():
 def test_reset_opens_with_a_system_message_and_the_user(env):
     observation, info = env.reset(seed=7)
     assert [m["role"] for m in observation["messages"]] == ["system", "user"]
-    assert {t["function"]["name"] for t in observation["tools"]} == {
-        "exec",
-        "process",
-        "read",
-        "write",
-        "edit",
-    }
+    offered = {t["function"]["name"] for t in observation["tools"]}
+    assert {"exec", "process", "read", "write", "edit", "memory_search"} <= offered
+    assert not offered & {"apply_patch", "sessions_spawn"}
     assert observation in env.observation_space
     assert info == {
         "intent_id": env.intent.id,

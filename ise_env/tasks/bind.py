@@ -67,6 +67,10 @@ class BoundTask:
         """The oracle's look at a finished sub-goal, by either id."""
         return self.kit.review(self.params, self._own(subgoal))
 
+    def delegate(self, task: str) -> Solution | None:
+        """The oracle's steps for what its own solution handed to a sub-agent, if it did."""
+        return self.kit.delegate(self.params, task)
+
     def wrong(self, subgoal: str) -> tuple[WrongSolution, ...]:
         """Plausible wrong solutions of a sub-goal, by either id; often none."""
         own, first = self._own(subgoal), self._asked()[0].id

@@ -23,6 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.spec import Check
 from ise_env.services.spec import ServiceSeed
+from ise_env.tools.session_seed import SessionSeed
 from ise_env.workspaces.protocol import SeedFile
 
 
@@ -48,6 +49,8 @@ class Seed:
     setup: tuple[str, ...] = ()
     """Bash scripts run by the harness in `WORKDIR` with pinned git dates, before the checkpoint;
     for what files cannot say (a git repository). Must be deterministic, and must succeed."""
+    sessions: tuple[SessionSeed, ...] = ()
+    """Earlier conversations of the agent; put the kit's folder into their names."""
     services: tuple[ServiceSeed, ...] = ()
     """What servers on the workspace's loopback hold: mail, sites, repositories, chat, jobs. Names
     contain the kit's folder, see `ise_env.services.spec`."""
@@ -109,11 +112,20 @@ class ToolReply:
         )
 
 
+@dataclass(frozen=True)
+class Wait:
+    """The end of a turn while sub-agents work; what is sent back is their announcement."""
+
+    words: str
+    """To the user: what was handed out."""
+
+
 _ERROR_OBJECT = re.compile(r'\{\s*"status":\s*"error"')
 
-Solution = Generator[ToolCall | Sequence[ToolCall], list[ToolReply], str]
+Solution = Generator[ToolCall | Sequence[ToolCall] | Wait, list[ToolReply], str]
 """Yields one call, or several made in parallel; is sent the replies in the same order; returns
-the closing words to the user for this sub-goal, in which every figure comes from a reply."""
+the closing words to the user for this sub-goal, in which every figure comes from a reply.
+`Wait` ends the turn until a sub-agent does; its one reply is the announcement."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,14 @@ class Kit(ABC, Generic[P]):
     @abstractmethod
     def review(self, p: P, subgoal: str) -> Solution:
         """Steps that look at the finished result when the user asks to verify it."""
+
+    def delegate(self, p: P, task: str) -> Solution | None:
+        """The oracle's steps as a sub-agent, for a task (or message) that `solve` hands out.
+
+        Returns:
+            None where the text is none of this kit's own; most kits hand nothing out.
+        """
+        return None
 
     @abstractmethod
     def wrong(self, p: P) -> tuple[WrongSolution, ...]:

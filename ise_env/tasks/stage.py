@@ -6,7 +6,7 @@ admitted on it, and their authors try them on it.
 
 from __future__ import annotations
 
-import json
+import functools
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
@@ -18,9 +18,11 @@ from ise_env.errors import ConfigError, VerifierError, WorkspaceError, blame
 from ise_env.rewards.checks import ANY_CHECK
 from ise_env.rewards.spec import Verdict
 from ise_env.rewards.verifier import Evidence, verify
+from ise_env.tasks.delegate import delegate_policy, message_of
 from ise_env.tasks.install import install
-from ise_env.tasks.kit import Kit, KitParams, Solution, ToolCall, ToolReply
+from ise_env.tasks.kit import Kit, KitParams, Solution, ToolCall, ToolReply, Wait
 from ise_env.tools import registry as tools
+from ise_env.tools.agent_sessions import AgentSessions
 from ise_env.tools.base import Outcome, ToolContext
 from ise_env.tools.dispatch import dispatch
 from ise_env.workspaces.protocol import Backend, Completed
@@ -50,8 +52,14 @@ class Stage(AbstractContextManager["Stage"]):
         except BaseException:
             self.workspace.close()
             raise
-        self._tools = tools.resolve(None)
+        self._tools = tools.resolve([*tools.CORE, *kit.tools])
         self._context = ToolContext(self.workspace, np.random.default_rng(0))
+        self._agents = AgentSessions.install(
+            self._context,
+            kit.seed(params).sessions,
+            tools=self._tools,
+            policy=delegate_policy(functools.partial(kit.delegate, params)),
+        )
 
     def __exit__(
         self,
@@ -68,7 +76,12 @@ class Stage(AbstractContextManager["Stage"]):
         try:
             while True:
                 asked = next(solution) if replies is None else solution.send(replies)
-                replies = self._call([asked] if isinstance(asked, ToolCall) else asked)
+                if isinstance(asked, Wait):
+                    self.said.append(asked.words)
+                    self._about.setdefault(about, []).append(asked.words)
+                    replies = [ToolReply(self._agents.wait())]
+                else:
+                    replies = self._call([asked] if isinstance(asked, ToolCall) else asked)
         except StopIteration as end:
             self.said.append(str(end.value))
             self._about.setdefault(about, []).append(str(end.value))
@@ -101,20 +114,8 @@ class Stage(AbstractContextManager["Stage"]):
         install(self.workspace, [(self.kit.name, seed)])
 
     def _call(self, calls: Sequence[ToolCall]) -> list[ToolReply]:
-        message = {
-            "role": "assistant",
-            "tool_calls": [
-                {
-                    "id": f"call_{len(self.outcomes)}_{number}",
-                    "type": "function",
-                    "function": {
-                        "name": call.tool,
-                        "arguments": json.dumps(dict(call.arguments)),
-                    },
-                }
-                for number, call in enumerate(calls)
-            ],
-        }
+        message = message_of(calls, f"call_{len(self.outcomes)}")
         answered = list(dispatch(message, self._tools, self._context))
+        self._agents.advance()
         self.outcomes += [(c, a.outcome) for c, a in zip(calls, answered, strict=True)]
         return [ToolReply(str(answer.message["content"])) for answer in answered]

@@ -105,6 +105,11 @@ class ToolContext:
     """Mail, sites and their like; None in an episode whose tasks have none."""
 
 
+def nothing_missing(context: ToolContext) -> str:
+    """What most tools lack."""
+    return ""
+
+
 @dataclass(frozen=True)
 class Tool(Generic[P]):
     """One entry of the registry; made by the `@tool` decorator."""
@@ -113,6 +118,10 @@ class Tool(Generic[P]):
     description: str
     params: type[P]
     run: Callable[[P, ToolContext], ToolResult]
+    needs: str = ""
+    """What it needs beside the workspace, in a phrase; empty if nothing."""
+    missing: Callable[[ToolContext], str] = nothing_missing
+    """Says what of that an episode lacks; empty if the tool can be used in it."""
 
     def schema(self) -> dict[str, Any]:
         """The function schema in the OpenAI wire shape, `{"type": "function", ...}`."""

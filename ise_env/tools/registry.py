@@ -12,17 +12,27 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar, get_type_hints
 
 from ise_env.errors import ConfigError
-from ise_env.tools.base import Params, Tool, ToolContext, ToolResult
+from ise_env.tools.base import Params, Tool, ToolContext, ToolResult, nothing_missing
 
-DEFAULT: tuple[str, ...] = ("exec", "process", "read", "write", "edit")
-"""Offered when nothing else is asked for."""
+CORE: tuple[str, ...] = ("exec", "process", "read", "write", "edit")
+"""What every episode can use; `core` in a list of names."""
 
-_REFERENCE = (*DEFAULT, "memory_search", "memory_get")
+DEFAULT: tuple[str, ...] = (
+    *CORE,
+    *("memory_search", "memory_get"),
+    *("sessions_list", "sessions_history", "sessions_send", "sessions_spawn", "session_status"),
+    *("subagents", "agents_list"),
+)
+"""The reference set; `all` in a list of names. Offered when nothing else is asked for, but for
+those that lack something in an episode (`Tool.missing`)."""
+
 OPTIONAL = ("apply_patch",)
 """Built in, and only there when they are asked for by name."""
 
-_BUILTIN: dict[str, str] = {name: f"ise_env.tools.{name}" for name in (*_REFERENCE, *OPTIONAL)}
+_BUILTIN: dict[str, str] = {name: f"ise_env.tools.{name}" for name in (*DEFAULT, *OPTIONAL)}
 """Name to the module that defines it."""
+
+_SETS = {"core": CORE, "all": DEFAULT}
 
 _GROUP = "ise_env.tools"
 
@@ -32,13 +42,19 @@ P = TypeVar("P", bound=Params)
 
 
 def tool(
-    name: str, description: str
+    name: str,
+    description: str,
+    *,
+    needs: str = "",
+    missing: Callable[[ToolContext], str] = nothing_missing,
 ) -> Callable[[Callable[[P, ToolContext], ToolResult]], Tool[P]]:
     """Register a function as a tool; the name becomes the `Tool` itself.
 
     Args:
         name: What the agent calls it.
         description: What the agent reads about it.
+        needs: What it needs beside the workspace, for people.
+        missing: Says what of that an episode lacks; empty if it can be used.
 
     Example:
         >>> from ise_env.tools.base import Outcome
@@ -55,7 +71,8 @@ def tool(
     """
 
     def register(run: Callable[[P, ToolContext], ToolResult]) -> Tool[P]:
-        made = Tool(name=name, description=description, params=_params_of(name, run), run=run)
+        params = _params_of(name, run)
+        made = Tool(name, description, params, run, needs=needs, missing=missing)
         holder = _registered.get(name)
         # The same function again is a reloaded module or a notebook cell that was run twice.
         if (holder is not None and _origin(holder) != _origin(made)) or (
@@ -94,14 +111,16 @@ def resolve(names: Iterable[str] | None = None) -> dict[str, Tool[Any]]:
     """Map names to tools, in the given order.
 
     Args:
-        names: None is the default set; a name given twice counts once.
+        names: None is the default set; `core` and `all` stand for the names of those sets; a
+            name given twice counts once.
 
     Raises:
         ConfigError: A name is unknown, or `names` is a bare string.
     """
     if isinstance(names, str):
         raise ConfigError(f"tools: expected a list of names, got the text {names!r}")
-    return {name: get(name) for name in (DEFAULT if names is None else names)}
+    asked = ["all"] if names is None else names
+    return {each: get(each) for name in asked for each in _SETS.get(name, (name,))}
 
 
 def _params_of(name: str, run: Callable[..., ToolResult]) -> type[Any]:

@@ -7,6 +7,7 @@ is stored once by hash and referred to.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -33,6 +34,9 @@ TerminationReason = Literal[
     "unknown",
 ]
 """`unknown`: recorded elsewhere, and the record does not say."""
+
+SubagentStatus = Literal["running", "done", "failed", "timeout", "killed"]
+"""`running`: the episode ended first."""
 
 
 class Record(BaseModel):
@@ -97,6 +101,35 @@ class Recovery(Record):
     tool: str
 
 
+class SubagentRecord(Record):
+    """One sub-agent's work, played by the same policy in the same workspace.
+
+    Its key and run id are in the result of the call that began it (`sessions_spawn`, or
+    `sessions_send` into an earlier session) and in the message that announced its result.
+    """
+
+    session_key: str
+    run_id: str
+    begun_by: Literal["sessions_spawn", "sessions_send"]
+    begun_in_step: int
+    """The assistant message of the parent, from 1, during which it began."""
+    label: str
+    task: str
+    status: SubagentStatus
+    result: str
+    """Its last words, or why it has none."""
+    messages: list[dict[str, Any]]
+    """OpenAI wire shape plus `x`, as in the episode's own; `x.earlier` marks what an earlier
+    session held already."""
+    tools: list[str]
+    """Names of the tools it was offered, of the episode's own."""
+    steps: int
+    """Assistant messages."""
+    recoveries: list[Recovery] = Field(default_factory=list)
+    usage: dict[str, JsonValue] | None = None
+    """Summed over its calls, and part of the episode's usage; None where no model ran."""
+
+
 class UserRecord(Record):
     """Who played the user."""
 
@@ -153,6 +186,7 @@ class Trajectory(Record):
     user_verdict: UserVerdict | None = None
     ledger: dict[str, Any] | None = None
     recoveries: list[Recovery] = Field(default_factory=list)
+    subagents: list[SubagentRecord] = Field(default_factory=list)
     workspace: WorkspaceRecord | None
     provenance: Provenance
     usage: dict[str, JsonValue] | None = None
@@ -163,3 +197,8 @@ class Trajectory(Record):
     redactions: int = 0
     foreign: dict[str, JsonValue] | None = None
     """Of a record imported from another layout: what has no place here, kept to write it back."""
+
+
+def is_users_turn(message: Mapping[str, Any]) -> bool:
+    """Whether a recorded message was said by the user, not announced by the runtime."""
+    return message.get("role") == "user" and "announcement" not in (message.get("x") or {})

@@ -90,6 +90,12 @@ class Redactor:
             literals[home] = "home"
         return cls(literals)
 
+    def redact_text(self, text: str) -> str:
+        """Return one text without secrets."""
+        return self._pattern.sub(
+            lambda match: f"[redacted: {self._kinds[(match.lastindex or 1) - 1]}]", text
+        )
+
     def redact(self, trajectory: Trajectory) -> Trajectory:
         """Return the record without secrets; `redactions` says how many there were."""
         work = _Pass(self._pattern, self._markers, self._kinds, trajectory)
@@ -104,6 +110,16 @@ class Redactor:
                 update={"message": work.text(trajectory.error.message)}
             ),
             "ledger": work.walk(trajectory.ledger),
+            "subagents": [
+                child.model_copy(
+                    update={
+                        "messages": work.walk(child.messages),
+                        "task": work.text(child.task),
+                        "result": work.text(child.result),
+                    }
+                )
+                for child in trajectory.subagents
+            ],
         }
         if not work.count:
             return trajectory

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from ise_env.errors import ConfigError, UserSimulatorError
 from ise_env.intents.model import Intent
 from ise_env.traces.reader import read_run
+from ise_env.traces.record import is_users_turn
 from ise_env.users.protocol import Digest, UserProvenance, UserTurn, UserVerdict
 from ise_env.workspaces.protocol import FileChange
 
@@ -73,7 +74,7 @@ def replay_user(path: str, intent: Intent) -> ReplayUser:
         raise ConfigError(f"user replay:{path}: no such run or file")
     for trajectory in read_run(path):
         if trajectory.intent.id == intent.id:
-            turns = [_turn(m, path) for m in trajectory.messages if m.get("role") == "user"]
+            turns = [_turn(m, path) for m in trajectory.messages if is_users_turn(m)]
             return ReplayUser(turns, trajectory.ledger, f"replay:{trajectory.episode_id}")
     raise ConfigError(f"user replay:{path}: holds no episode of the intent {intent.id}")
 

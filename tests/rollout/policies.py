@@ -135,3 +135,20 @@ class Crowd(Say):
         with self.guard:
             Crowd.now -= 1
         return super().act(observation)
+
+
+class Delegates(Say):
+    """Hands its task to another instance of itself, which writes a file."""
+
+    def act(self, observation: dict[str, Any]) -> dict[str, Any]:
+        self.acts += 1
+        if self.context.subagent is not None:
+            return self.call("echo helped > out.txt") if self.acts == 1 else self.words("Written.")
+        if self.acts > 1:
+            return self.words("Handed over." if self.acts == 2 else "Done.")
+        function = {"name": "sessions_spawn", "arguments": '{"task": "write out.txt"}'}
+        calls = [{"id": "spawn", "type": "function", "function": function}]
+        return {"role": "assistant", "content": "", "tool_calls": calls}
+
+    def words(self, text: str) -> dict[str, Any]:
+        return {"role": "assistant", "content": text}

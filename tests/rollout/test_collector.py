@@ -37,6 +37,18 @@ def test_the_same_run_twice_gives_the_same_ids_and_seeds(rollout, tmp_path):
     assert first == second
 
 
+def test_sub_agents_are_played_by_the_same_agent(rollout, tmp_path):
+    rollout("Delegates", seal=False)
+    records = list(read_run(tmp_path / "run"))
+    assert [c.status for r in records for c in r.subagents] == ["done"] * 4
+    assert all(r.workspace.diff[0].path == "out.txt" for r in records)
+    statistics = collect_statistics(tmp_path / "run")
+    assert statistics.subagents == {"done": 4}
+    assert statistics.subagent_outcomes == {"ok": 4}
+    assert statistics.calls == {"sessions_spawn": 4}
+    assert statistics.user_turns.maximum == 1
+
+
 def test_more_can_be_collected_later(rollout, tmp_path):
     rollout("Say", n=2)
     before = list(read_run(tmp_path / "run"))
