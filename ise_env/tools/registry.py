@@ -21,7 +21,7 @@ DEFAULT: tuple[str, ...] = (
     *CORE,
     *("memory_search", "memory_get"),
     *("sessions_list", "sessions_history", "sessions_send", "sessions_spawn", "session_status"),
-    *("subagents", "agents_list"),
+    *("subagents", "agents_list", "tts"),
 )
 """The reference set; `all` in a list of names. Offered when nothing else is asked for, but for
 those that lack something in an episode (`Tool.missing`)."""
