@@ -142,7 +142,8 @@ class CLASS(Kit[Params]):
 PHRASING = """
 ["NAME"]
 # Fill in: at least four wordings that differ in structure, for each sub-goal; each begins with a
-# verb, to follow "please". `{id}` is a fact, `[a|b]` a choice; the key is the request as the kit words it, or a stretch of it.
+# verb, to follow "please". `{id}` is a fact, `[a|b]` a choice; the key is the request as the kit
+# words it, or a stretch of it.
 "count the lines of {notes} that begin with {mark}, write the number to {count} and tell me" = [
   "[see|check] how many lines of {notes} begin with {mark}; put the number into {count} and say it",
   "write to {count} how many of the lines in {notes} begin with {mark}, and report the number",
