@@ -33,7 +33,7 @@ class SentMail:
         attachments: Decoded.
         in_reply_to: Message-IDs of In-Reply-To and References, without brackets.
         header_sender: Address of the header From; empty when it has none.
-        header_recipients: Addresses of To and Cc, lower case.
+        copies: Addresses of the header Cc, lower case.
         raw: Everything as it came.
     """
 
@@ -44,7 +44,7 @@ class SentMail:
     attachments: tuple[SentFile, ...] = ()
     in_reply_to: tuple[str, ...] = ()
     header_sender: str = ""
-    header_recipients: tuple[str, ...] = ()
+    copies: tuple[str, ...] = ()
     raw: bytes = b""
 
 

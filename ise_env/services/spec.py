@@ -11,7 +11,8 @@ service   what belongs to the kit
 mail      people at `harbour-books.example` or below it (`anna@post.harbour-books.example`)
 web       sites called `harbour-books.example` or below it (`api.harbour-books.example`)
 git       repositories called `harbour-books/<name>`
-chat      channels called `harbour-books` or `harbour-books-<more>`; members are its people
+chat      channels called `harbour-books` or `harbour-books-<more>`; members are its people, by
+          their `Person.nick` (`anna.harbour-books`)
 schedule  the jobs whose command names a path below `harbour-books/`
 ========  ====================================================================================
 
@@ -47,6 +48,7 @@ EPOCH = datetime(2026, 1, 5, 8, 0, tzinfo=UTC)
 
 ADDRESS = r"^[A-Za-z0-9._+-]{1,64}@[a-z0-9][a-z0-9.-]{0,250}[a-z0-9]$"
 HOST = r"^[a-z0-9][a-z0-9-]*(\.[a-z0-9][a-z0-9-]*)+$"
+BRANCH = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 SLUG = r"^[a-z0-9][a-z0-9._-]*$"
 
 
@@ -71,14 +73,12 @@ class Person(Part):
     bounces: str = Field(
         default="", description="Mail to them is refused with this text (SMTP 550 5.1.1)."
     )
-    handle: str = Field(
-        default="", description="Name in the chat room; the address's local part if empty."
-    )
 
     @property
     def nick(self) -> str:
-        """Their name in the chat room."""
-        return self.handle or self.address.partition("@")[0]
+        """Their name in the chat room: `anna.harbour-books` for `anna@harbour-books.example`."""
+        local, _, domain = self.address.lower().partition("@")
+        return f"{local}.{domain.removesuffix('.example')}"
 
 
 # --- mail --------------------------------------------------------------------------------------
@@ -196,6 +196,8 @@ class SiteSeed(Part):
     indexed: bool = Field(default=True, description="Whether `web_search` knows its pages.")
 
 
+Branch = Annotated[str, Field(pattern=BRANCH)]
+
 # --- git ---------------------------------------------------------------------------------------
 
 
@@ -210,10 +212,10 @@ class RepositorySeed(Part):
     name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*/[a-z0-9][a-z0-9._-]*$")
     stream: str = Field(description="For git fast-import: `git_seed.RepoSeed(...).stream()`.")
     head: str = "main"
-    protected: tuple[str, ...] = Field(
+    protected: tuple[Branch, ...] = Field(
         default=("main",), description="Branches that take no force push and no deletion."
     )
-    closed: tuple[str, ...] = Field(
+    closed: tuple[Branch, ...] = Field(
         default=(), description="Branches that take no push at all: work goes to another branch."
     )
     tests: tuple[str, ...] = Field(

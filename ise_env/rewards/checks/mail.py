@@ -84,7 +84,7 @@ class MailSent(Kind):
             return f"not to {listed(missing)}"
         if more and not self.others:
             return f"also to {listed(more)}"
-        if not {c.lower() for c in self.cc} <= set(mail.header_recipients):
+        if not {c.lower() for c in self.cc} <= set(mail.copies):
             return f"not with a copy to {listed(self.cc)}"
         if self.reply_to and self.reply_to not in mail.in_reply_to:
             return "not an answer to the mail that was meant"

@@ -1,0 +1,37 @@
+"""Folders on the host in which services of an episode keep their state."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+from pathlib import Path
+
+from ise_env.workspaces.local import owners
+from ise_env.workspaces.local.root import state_directory
+
+_NUMBERS = itertools.count(1)
+
+
+def make() -> Path:
+    """A folder that only we can read; named after this process, so that `abandoned` finds it."""
+    folder = _store() / owners.label(f"{next(_NUMBERS)}")
+    folder.mkdir(parents=True, mode=0o700)
+    return folder
+
+
+def remove(folder: Path) -> None:
+    """Remove it with all that is in it."""
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def abandoned() -> list[Path]:
+    """Folders whose process has ended without removing them."""
+    store = _store()
+    if not store.is_dir():
+        return []
+    names = sorted(path.name for path in store.iterdir())
+    return [store / name for name in names if owners.is_label(name) and not owners.alive(name)]
+
+
+def _store() -> Path:
+    return state_directory() / "services"
