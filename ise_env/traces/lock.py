@@ -66,3 +66,25 @@ class RunLock:
                 os.close(self._fd)
                 self._fd = -1
                 _held.discard(self._path)
+
+
+def writer_of(path: Path) -> str | None:
+    """Who is writing a run at this moment, as its lock file says; None for nobody.
+
+    Args:
+        path: The lock file.
+    """
+    with _guard:
+        if path.resolve() in _held:
+            return f"pid {os.getpid()}"
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return os.read(fd, 200).decode(errors="replace").strip() or "another process"
+    finally:
+        os.close(fd)
+    return None

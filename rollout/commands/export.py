@@ -1,0 +1,136 @@
+"""`ise export`: trajectories in the layouts that trainers read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ise_env.rollout.commands.options import Json, print_json
+
+HELP = """Export a run in a layout that trainers read.
+
+Formats: **openai** (messages and tools; TRL and most trainers), **hf** (Parquet with a dataset
+card), **isetrace** (the published layout), **llamafactory**, **atif** (Harbor), **rl** (token
+ids, masks, log-probabilities), **preference** (success against failure of one intent).
+
+Invalid episodes and exact duplicates are always left out. Nothing is overwritten.
+
+Examples:
+
+    ise export runs/a --format openai --success --out sft.jsonl
+
+    ise export runs/a --format hf --split train --tier complex --out dataset
+
+    ise export runs/a runs/b --format preference --out pairs.jsonl
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("export", help=HELP)(export)
+
+
+def export(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Run directories.")],
+    format_: Annotated[str, typer.Option("--format", "-f", help="See above.")],
+    out: Annotated[Path, typer.Option(help="File or folder to make.")],
+    success: Annotated[
+        bool | None, typer.Option("--success/--failure", help="Only those. Default: both.")
+    ] = None,
+    drift_free: Annotated[
+        bool, typer.Option(help="Only episodes without a user turn that broke the role lock.")
+    ] = False,
+    tier: Annotated[list[str] | None, typer.Option(help="Complexity; repeatable.")] = None,
+    domain: Annotated[list[str] | None, typer.Option(help="A domain; repeatable.")] = None,
+    turns: Annotated[str, typer.Option(help="User turns: 6-10, 4- or -12.")] = "",
+    max_messages: Annotated[int | None, typer.Option(min=1, help="Longest episode.")] = None,
+    max_failed: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Largest share of calls that failed.")
+    ] = None,
+    min_recovered: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Smallest share of failures made good.")
+    ] = None,
+    who: Annotated[
+        str | None,
+        typer.Option(help="Whose episodes: model, scripted or all. Mixing must be asked for."),
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, held-out-composition or held-out-kit.")
+    ] = None,
+    per_intent: Annotated[int | None, typer.Option(min=1, help="Most of one intent.")] = None,
+    arguments: Annotated[
+        str | None, typer.Option(help="Of tool calls: string or object. Default: the format's.")
+    ] = None,
+    reasoning: Annotated[str, typer.Option(help="keep, drop, or inline (<think>).")] = "keep",
+    parallel: Annotated[str, typer.Option(help="Parallel calls: keep or split.")] = "keep",
+    users: Annotated[str, typer.Option(help="Consecutive user turns: keep or merge.")] = "keep",
+    empty: Annotated[str, typer.Option(help="Content beside calls only: string or null.")] = (
+        "string"
+    ),
+    system: Annotated[bool, typer.Option(help="Keep the system prompt.")] = True,
+    partial: Annotated[bool, typer.Option(help="Of a run in progress, what is there.")] = False,
+    json: Json = False,
+) -> None:
+    """Export a run."""
+    from typing import get_args
+
+    from ise_env.intents.splits import Split
+    from ise_env.rollout.export.formats import format_of
+    from ise_env.rollout.export.selection import Selection, Who
+    from ise_env.rollout.export.source import Source
+
+    form = format_of(format_)
+    choices: dict[str, Any] = {
+        "reasoning": _one_of("--reasoning", reasoning, ("keep", "drop", "inline")),
+        "parallel": _one_of("--parallel", parallel, ("keep", "split")),
+        "users": _one_of("--users", users, ("keep", "merge")),
+        "empty": _one_of("--empty", empty, ("string", "null")),
+        "system": system,
+    }
+    if arguments is not None:
+        choices["arguments"] = _one_of("--arguments", arguments, ("string", "object"))
+    selection = Selection(
+        success=success,
+        drift_free=drift_free,
+        tiers=tuple(_one_of("--tier", t, ("simple", "medium", "complex")) for t in tier or ()),
+        domains=tuple(domain or ()),
+        turns=_range(turns),
+        max_messages=max_messages,
+        max_failed=max_failed,
+        min_recovered=min_recovered,
+        who=None if who is None else _one_of("--who", who, get_args(Who)),
+        split=None if split is None else _one_of("--split", split, get_args(Split)),
+        per_intent=per_intent,
+    )
+    report = form.write(Source(runs, selection, partial), out, replace(form.shape, **choices))
+    if json:
+        print_json({**vars(report), "out": str(out)})
+        return
+    plural = "" if report.written == 1 else "s"
+    typer.echo(f"{report.written:,} {report.unit}{plural} in {out}")
+    for what, count in (*report.left_out.most_common(), *report.notes.most_common()):
+        typer.echo(f"  {count:,} {'left out: ' if what in report.left_out else ''}{what}")
+
+
+def _one_of(option: str, value: str, known: tuple[Any, ...]) -> Any:
+    from ise_env.errors import ConfigError
+
+    if value not in known:
+        raise ConfigError(f"{option} {value}: expected one of {', '.join(known)}")
+    return value
+
+
+def _range(text: str) -> tuple[int, int | None]:
+    """`6-10`, `4-`, `-12`, `8`."""
+    from ise_env.errors import ConfigError
+
+    low, dash, high = text.partition("-")
+    try:
+        first = int(low) if low else 0
+        last = (int(high) if high else None) if dash or not text else first
+    except ValueError:
+        raise ConfigError(f"--turns {text}: expected a range such as 6-10, 4- or -12") from None
+    return first, last
