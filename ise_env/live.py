@@ -16,7 +16,10 @@ import numpy as np
 from ise_env.episode import Episode
 from ise_env.errors import UserSimulatorError, VerifierError, WorkspaceError, blame
 from ise_env.rewards.spec import Verdict
-from ise_env.rewards.verifier import Evidence, verify
+from ise_env.rewards.verifier import Evidence, look, verify
+from ise_env.services.episode import EpisodeServices, start
+from ise_env.services.plan import plan
+from ise_env.services.records import ServiceRecords
 from ise_env.spaces import Message
 from ise_env.tasks.bind import BoundTask
 from ise_env.tasks.install import install
@@ -44,6 +47,7 @@ class Live:
         context: What tools may touch.
         tools: What the agent is offered.
         agents: Its sessions, and its sub-agents.
+        services: What answers on the workspace's loopback; None where no task wants any.
         user: None in direct-query mode.
         digest: What the user observes; None without a user.
     """
@@ -54,6 +58,7 @@ class Live:
     context: ToolContext
     tools: Mapping[str, Tool[Any]]
     agents: AgentSessions
+    services: EpisodeServices | None = None
     user: User | None = None
     digest: DigestBuilder | None = None
     _aside: list[str] = field(default_factory=list)
@@ -77,9 +82,16 @@ class Live:
         Raises:
             WorkspaceError: It could not be made or seeded; nothing is left behind.
         """
-        workspace = backend.create(limits=limits, allow_degraded=allow_degraded, owner="env")
-        context = ToolContext(workspace, rng)
         seeds = [task.seed() for task in bound]
+        planned = [(task.kit.name, seed) for task, seed in zip(bound, seeds, strict=True)]
+        wanted = plan((kit, service) for kit, seed in planned for service in seed.services)
+        workspace = backend.create(
+            limits=limits,
+            allow_degraded=allow_degraded,
+            owner="env",
+            names=wanted.names if wanted else (),
+        )
+        context = ToolContext(workspace, rng)
         agents = AgentSessions.install(
             context,
             [session for seed in seeds for session in seed.sessions],
@@ -96,8 +108,9 @@ class Live:
             degraded=list(workspace.degraded),
         )
         try:
-            names = [task.kit.name for task in bound]
-            install(workspace, zip(names, seeds, strict=True))
+            live.services = start(wanted, workspace, backend)
+            context.services = live.services
+            install(workspace, planned, live.services)
             live._offer(tools)
         except BaseException:
             live.close()
@@ -211,6 +224,10 @@ class Live:
             VerifierError: A check could not be evaluated.
         """
         episode = self.episode
+        checks = [check for task in self.bound for check in task.checks()]
+        if self.services is not None:
+            self.services.advance()
+        probed = look(checks, self.workspace)
         with blame(WorkspaceError, "freezing the workspace"):
             frozen = self.workspace.freeze()
             changes = frozen.diff()
@@ -223,8 +240,9 @@ class Live:
             agent_texts=episode.assistant_texts(),
             said_of=episode.texts_by_subgoal(),
             changes=tuple(changes),
+            services=self.services.records() if self.services else ServiceRecords(),
+            probed=probed,
         )
-        checks = [check for task in self.bound for check in task.checks()]
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)
         if self.user is not None:
@@ -232,6 +250,8 @@ class Live:
         return episode.verdict
 
     def close(self) -> None:
-        """End the workspace; idempotent."""
+        """End the services and the workspace; idempotent."""
+        if self.services is not None:
+            self.services.close()
         with contextlib.suppress(WorkspaceError):
             self.workspace.close()

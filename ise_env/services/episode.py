@@ -27,7 +27,7 @@ from ise_env.services.records import ServiceRecords
 from ise_env.services.site import Site
 from ise_env.services.smtp import MailHandler, MailServer
 from ise_env.services.spec import CHAT_HOST, MAIL_HOST, USER_ADDRESS
-from ise_env.workspaces.protocol import SeedFile, Workspace, WorkspaceGone
+from ise_env.workspaces.protocol import Backend, SeedFile, Workspace, WorkspaceGone
 
 SMTP_PORT = 25
 HTTP_PORT = 80
@@ -43,13 +43,14 @@ class EpisodeServices:
     Args:
         plan: What there is to be.
         workspace: Fresh: nothing of the agent's runs in it yet.
+        backend: Makes workspaces for what must not run on the host.
 
     Raises:
         ServiceError: One could not be started; nothing is left behind.
     """
 
-    def __init__(self, plan: Plan, workspace: Workspace) -> None:
-        self._plan, self._workspace = plan, workspace
+    def __init__(self, plan: Plan, workspace: Workspace, backend: Backend) -> None:
+        self._plan, self._workspace, self._backend = plan, workspace, backend
         self._folder = places.make()
         self._lock = threading.Lock()
         self._closed = False
@@ -176,6 +177,9 @@ class EpisodeServices:
 
     # --- the end -----------------------------------------------------------------------------
 
+    def advance(self) -> None:
+        """Let time go by that nobody wants to wait for; while the workspace still runs."""
+
     def records(self) -> ServiceRecords:
         """Everything that was done to them; when the workspace's processes are gone."""
         shared().run(self._settle(), within_s=60.0)
@@ -219,6 +223,11 @@ class EpisodeServices:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def start(plan: Plan | None, workspace: Workspace, backend: Backend) -> EpisodeServices | None:
+    """Start what is planned, if anything is; see `EpisodeServices`."""
+    return EpisodeServices(plan, workspace, backend) if plan is not None else None
 
 
 class _Mailer(smtplib.SMTP):

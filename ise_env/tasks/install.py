@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ise_env.errors import WorkspaceError, blame
+from ise_env.services.episode import EpisodeServices
 from ise_env.tasks.kit import Seed
 from ise_env.workspaces.protocol import Completed, Workspace
 
@@ -17,19 +18,25 @@ PINNED = {
 """Environment of set-up scripts: whatever they date, they date the same."""
 
 
-def install(workspace: Workspace, seeds: Iterable[tuple[str, Seed]]) -> None:
+def install(
+    workspace: Workspace,
+    seeds: Iterable[tuple[str, Seed]],
+    services: EpisodeServices | None = None,
+) -> None:
     """Write all files, run all set-up scripts, and remember the tree as the start.
 
     Args:
         workspace: A fresh one.
         seeds: Each with the name of its kit, for messages.
+        services: Started already, so that set-up scripts reach them.
 
     Raises:
         WorkspaceError: A file could not be written, or a script failed.
     """
     planned = list(seeds)
     with blame(WorkspaceError, "seeding the workspace"):
-        workspace.populate([file for _, seed in planned for file in seed.files])
+        own = list(services.files()) if services is not None else []
+        workspace.populate(own + [file for _, seed in planned for file in seed.files])
         for name, seed in planned:
             for script in seed.setup:
                 _run(workspace, name, script)

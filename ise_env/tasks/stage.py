@@ -17,10 +17,13 @@ import numpy as np
 from ise_env.errors import ConfigError, VerifierError, WorkspaceError, blame
 from ise_env.rewards.checks import ANY_CHECK
 from ise_env.rewards.spec import Verdict
-from ise_env.rewards.verifier import Evidence, verify
+from ise_env.rewards.verifier import Evidence, look, verify
+from ise_env.services.episode import EpisodeServices, start
+from ise_env.services.plan import outside, plan
+from ise_env.services.records import ServiceRecords
 from ise_env.tasks.delegate import delegate_policy, message_of
 from ise_env.tasks.install import install
-from ise_env.tasks.kit import Kit, KitParams, Solution, ToolCall, ToolReply, Wait
+from ise_env.tasks.kit import Kit, KitParams, Seed, Solution, ToolCall, ToolReply, Wait
 from ise_env.tools import registry as tools
 from ise_env.tools.agent_sessions import AgentSessions
 from ise_env.tools.base import Outcome, ToolContext
@@ -46,17 +49,25 @@ class Stage(AbstractContextManager["Stage"]):
         self.said: list[str] = []
         self._about: dict[str, list[str]] = {}
         self.outcomes: list[tuple[ToolCall, Outcome]] = []
-        self.workspace = backend.create(owner=f"admission of {kit.name}")
+        seed = self._seed()
+        wanted = plan((kit.name, service) for service in seed.services)
+        self.services: EpisodeServices | None = None
+        self.workspace = backend.create(
+            owner=f"admission of {kit.name}", names=wanted.names if wanted else ()
+        )
         try:
-            self._seed()
+            self.services = start(wanted, self.workspace, backend)
+            install(self.workspace, [(kit.name, seed)], self.services)
         except BaseException:
-            self.workspace.close()
+            self.close()
             raise
         self._tools = tools.resolve([*tools.CORE, *kit.tools])
-        self._context = ToolContext(self.workspace, np.random.default_rng(0))
+        self._context = ToolContext(
+            self.workspace, np.random.default_rng(0), services=self.services
+        )
         self._agents = AgentSessions.install(
             self._context,
-            kit.seed(params).sessions,
+            seed.sessions,
             tools=self._tools,
             policy=delegate_policy(functools.partial(kit.delegate, params)),
         )
@@ -68,6 +79,12 @@ class Stage(AbstractContextManager["Stage"]):
         trace: TracebackType | None,
     ) -> None:
         """Release the workspace."""
+        self.close()
+
+    def close(self) -> None:
+        """Release the workspace and its services."""
+        if self.services is not None:
+            self.services.close()
         self.workspace.close()
 
     def play(self, solution: Solution, about: str = "") -> str:
@@ -99,19 +116,30 @@ class Stage(AbstractContextManager["Stage"]):
         """Freeze, and judge twice: the second time with checks that went through JSON."""
         checks = self.kit.checks(self.params)
         again = [ANY_CHECK.validate_json(check.model_dump_json()) for check in checks]
+        if self.services is not None:
+            self.services.advance()
+        probed = look(checks, self.workspace)
         with blame(VerifierError, "freezing the workspace"):
             frozen = self.workspace.freeze()
         # Words of unknown aim (a claim, a trick) count for every sub-goal.
         aimed = sum(map(len, self._about.values())) == len(self.said) and "" not in self._about
-        evidence = Evidence(frozen, tuple(self.said), said_of=self._about if aimed else None)
+        evidence = Evidence(
+            frozen,
+            tuple(self.said),
+            said_of=self._about if aimed else None,
+            services=self.services.records() if self.services else ServiceRecords(),
+            probed=probed,
+        )
         return verify(checks, evidence), verify(again, evidence)
 
-    def _seed(self) -> None:
-        seed = self.kit.seed(self.params)
-        outside = [f.path for f in seed.files if not f.path.startswith(f"{self.params.folder}/")]
-        if outside:
-            raise ConfigError(f"{self.kit.name}: {outside[0]} lies outside {self.params.folder}/")
-        install(self.workspace, [(self.kit.name, seed)])
+    def _seed(self) -> Seed:
+        """What the kit seeds, if it keeps to its own folder and names."""
+        seed, folder = self.kit.seed(self.params), self.params.folder
+        strange = [f.path for f in seed.files if not f.path.startswith(f"{folder}/")]
+        strange += filter(None, (outside(service, folder) for service in seed.services))
+        if strange:
+            raise ConfigError(f"{self.kit.name}: {strange[0]} does not belong to {folder}")
+        return seed
 
     def _call(self, calls: Sequence[ToolCall]) -> list[ToolReply]:
         message = message_of(calls, f"call_{len(self.outcomes)}")

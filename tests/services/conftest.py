@@ -42,7 +42,7 @@ def serve(local_backend: Backend) -> Iterator[Serve]:
             assert wanted is not None
             workspace = local_backend.create(owner="tests", names=wanted.names)
             stack.callback(workspace.close)
-            services = EpisodeServices(wanted, workspace)
+            services = EpisodeServices(wanted, workspace, local_backend)
             stack.callback(services.close)
             workspace.populate(services.files())
             return Place(workspace, services)
