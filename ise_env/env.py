@@ -28,6 +28,7 @@ from ise_env.live import Live
 from ise_env.render import render_message
 from ise_env.spaces import AssistantMessage, Message, Messages, Tools
 from ise_env.tasks.bind import bind
+from ise_env.tools.live_web import make_web
 from ise_env.tools.registry import resolve
 from ise_env.tools.subagent import SubagentPolicy
 from ise_env.traces.record import AgentProvenance, Termination, TerminationReason, Trajectory
@@ -73,6 +74,8 @@ class IntentEnv(gym.Env[Observation, Any]):
         subagent_policy: Plays sub-agents: called with a `Brief` at each `sessions_spawn`, it gives
             a function from an observation to an assistant message. Without one, tools that need
             sub-agents answer that there are none.
+        web: Who stands behind the web tools beside the task's own sites: None for nobody,
+            `brave`, `tavily`, `searxng@<url>`. Such episodes cannot be executed again.
         allow_kit_drift: Accept an intent whose kits have another version than the installed
             ones.
         render_mode: `"ansi"` (a transcript as a string) or `"human"` (printed as it grows).
@@ -103,6 +106,7 @@ class IntentEnv(gym.Env[Observation, Any]):
         limits: Limits | Mapping[str, Any] | None = None,
         allow_degraded: Sequence[str] = (),
         subagent_policy: SubagentPolicy | None = None,
+        web: str | None = None,
         allow_kit_drift: bool = False,
         render_mode: str | None = None,
     ) -> None:
@@ -122,6 +126,7 @@ class IntentEnv(gym.Env[Observation, Any]):
         self.limits = limits if isinstance(limits, Limits) else Limits(**(limits or {}))
         self.allow_degraded = tuple(allow_degraded)
         self.subagent_policy = subagent_policy
+        self._web = None if web is None else make_web(web)
         self.allow_kit_drift = allow_kit_drift
         self._tools = None if tools is None else tuple(resolve(tools))
         self._spec: EnvSpec | None = None
@@ -180,6 +185,7 @@ class IntentEnv(gym.Env[Observation, Any]):
                 make_backend(self.workspace_spec),
                 self._tools,
                 subagent_policy=self.subagent_policy,
+                web=self._web,
                 limits=self.limits,
                 allow_degraded=self.allow_degraded,
                 rng=self._child_rng(),

@@ -28,6 +28,7 @@ from ise_env.tools.base import Tool, ToolContext
 from ise_env.tools.dispatch import DispatchResult, dispatch
 from ise_env.tools.registry import resolve
 from ise_env.tools.subagent import SubagentPolicy
+from ise_env.tools.web_provider import WebProvider
 from ise_env.traces.record import WorkspaceRecord
 from ise_env.users import make_user
 from ise_env.users.digest import DigestBuilder, hidden
@@ -73,6 +74,7 @@ class Live:
         tools: Sequence[str] | None,
         *,
         subagent_policy: SubagentPolicy | None = None,
+        web: WebProvider | None = None,
         limits: Limits,
         allow_degraded: Sequence[str],
         rng: np.random.Generator,
@@ -91,7 +93,7 @@ class Live:
             owner="env",
             names=wanted.names if wanted else (),
         )
-        context = ToolContext(workspace, rng)
+        context = ToolContext(workspace, rng, web=web)
         agents = AgentSessions.install(
             context,
             [session for seed in seeds for session in seed.sessions],

@@ -27,6 +27,7 @@ class RolloutConfig(BaseModel):
         workspace: `local`, `docker:<image>`, ...
         seed: The seed of an episode is derived from it, the intent and the trial.
         system_prompt: Text that replaces the packaged prompt.
+        web: Who stands behind the web tools; None for the tasks' own sites only.
         episode_time_s: Wall-clock seconds after which an episode is truncated, between steps.
     """
 
@@ -37,6 +38,7 @@ class RolloutConfig(BaseModel):
     workspace: str = "local"
     seed: int = Field(default=0, ge=0)
     tools: tuple[str, ...] | None = None
+    web: str | None = None
     system_prompt: str | None = None
     max_turns: int = Field(default=20, ge=1)
     max_tool_calls: int = Field(default=200, ge=1)
@@ -54,6 +56,8 @@ class RolloutConfig(BaseModel):
     def identity(self) -> dict[str, JsonValue]:
         """What decides what an episode is: hosts and ports left out, long text hashed."""
         plain: dict[str, JsonValue] = self.model_dump(mode="json")
+        if self.web is None:
+            del plain["web"]  # runs from before there was such a thing go on as they began
         plain["agent"] = without_endpoint(self.agent)
         plain["user"] = None if self.user is None else without_endpoint(self.user)
         if self.system_prompt is not None:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ise_env.errors import AgentError
 from ise_env.services.access import ServiceAccess
+from ise_env.tools.web_provider import WebProvider
 from ise_env.workspaces.protocol import Workspace
 
 OutcomeStatus = Literal[
@@ -103,6 +104,8 @@ class ToolContext:
     """Private to tools, keyed by tool name; lives as long as the episode."""
     services: ServiceAccess | None = None
     """Mail, sites and their like; None in an episode whose tasks have none."""
+    web: WebProvider | None = None
+    """The real net; None where nobody asked for it."""
 
 
 def nothing_missing(context: ToolContext) -> str:

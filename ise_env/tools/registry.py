@@ -19,6 +19,7 @@ CORE: tuple[str, ...] = ("exec", "process", "read", "write", "edit")
 
 DEFAULT: tuple[str, ...] = (
     *CORE,
+    *("web_search", "web_fetch"),
     *("memory_search", "memory_get"),
     *("sessions_list", "sessions_history", "sessions_send", "sessions_spawn", "session_status"),
     *("subagents", "agents_list", "tts"),

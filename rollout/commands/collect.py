@@ -81,7 +81,15 @@ def rollout(
     tool_time: Annotated[float | None, typer.Option(help="Seconds inside tools (600).")] = None,
     token_budget: Annotated[int | None, typer.Option(min=1, help="Completion tokens.")] = None,
     episode_time: Annotated[float | None, typer.Option(help="Seconds an episode may take.")] = None,
-    tools: Annotated[str | None, typer.Option(help="Names of tools, comma-separated.")] = None,
+    tools: Annotated[
+        str | None,
+        typer.Option(
+            help="Names of tools, comma-separated; `core` and `all` are sets (see tools)."
+        ),
+    ] = None,
+    web: Annotated[
+        str | None, typer.Option(help="Real net for the web tools: brave, tavily, searxng@URL.")
+    ] = None,
     system_prompt: Annotated[
         Path | None, typer.Option(help="File with a system prompt of your own.")
     ] = None,
@@ -110,6 +118,7 @@ def rollout(
         token_budget=token_budget,
         episode_time_s=episode_time,
         tools=_names(tools),
+        web=web,
         system_prompt=_text_of(system_prompt),
         allow_degraded=_names(allow_degraded),
         allow_kit_drift=allow_kit_drift,
