@@ -16,6 +16,7 @@ from ise_env.services import guide, inbox, places
 from ise_env.services.access import Fetched, SearchHit, Unreachable
 from ise_env.services.chat import ChatRoom
 from ise_env.services.fetching import fetch
+from ise_env.services.git_host import MOST_PUSH, GitHost
 from ise_env.services.httpd import Host, HttpServer
 from ise_env.services.index import SiteIndex
 from ise_env.services.journal import Journal
@@ -26,7 +27,7 @@ from ise_env.services.postman import Postman
 from ise_env.services.records import ServiceRecords
 from ise_env.services.site import Site
 from ise_env.services.smtp import MailHandler, MailServer
-from ise_env.services.spec import CHAT_HOST, MAIL_HOST, USER_ADDRESS
+from ise_env.services.spec import CHAT_HOST, GIT_HOST, MAIL_HOST, USER_ADDRESS
 from ise_env.workspaces.protocol import Backend, SeedFile, Workspace, WorkspaceGone
 
 SMTP_PORT = 25
@@ -61,6 +62,7 @@ class EpisodeServices:
         self._boxes = Mailboxes(self._folder / "mail")
         self._sites = {site.host: Site(site, self._journal.take) for site in plan.sites}
         self._chat: ChatRoom | None = None
+        self._git: GitHost | None = None
         self.hosts: Sequence[str] = plan.names
         try:
             self._start()
@@ -76,6 +78,11 @@ class EpisodeServices:
             with _starting("chat"):
                 self._chat = ChatRoom(self._plan.chat.channels, self._plan.chat.people)
             hosts[CHAT_HOST] = Host(self._chat)
+        if self._plan.repositories:
+            with _starting("git"):
+                self._git = GitHost(self._plan.repositories, self._folder / "git", self._backend)
+                shared().run(self._git.create())
+            hosts[GIT_HOST] = Host(self._git, MOST_PUSH)
         ports = {SMTP_PORT: "mail"} if self._plan.mail is not None else {}
         if hosts:
             ports[HTTP_PORT] = "web"
@@ -192,6 +199,9 @@ class EpisodeServices:
                 for path, records in site.collections.items()
             },
             posts=list(self._chat.posts) if self._chat else (),
+            pushes=self._git.pushes() if self._git else (),
+            test_runs=self._git.tests() if self._git else (),
+            repositories=self._git.copies() if self._git else {},
         )
 
     async def _settle(self, within_s: float = 45.0) -> None:
