@@ -15,9 +15,10 @@ import statistics
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -28,7 +29,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.users import make_user
 from ise_env.users.digest import render
 from ise_env.users.lock import corpus, judge
-from ise_env.users.misbehaving import KINDS, Known, MisbehavingModel
+from ise_env.users.misbehaving import KINDS, Answer, Known, MisbehavingModel
 from ise_env.users.protocol import Digest, User, UserTurn
 from ise_env.users.wilson import wilson
 from ise_env.workspaces.protocol import FileChange
@@ -84,6 +85,14 @@ def play(
             turn = timed(lambda seen=seen, user=user: user.reply(seen), spent)
             said.append(turn)
     return said, spent
+
+
+def labelled(said: list[UserTurn], log: Sequence[Answer]) -> list[tuple[UserTurn, dict[str, Any]]]:
+    """Every attempt of the model with the label of the answer it came from, in order."""
+    tried = [(t, a) for t in said for a in t.attempts if a["source"] == "model"]
+    for (_, attempt), answer in zip(tried, log, strict=True):
+        attempt["label"] = answer.label
+    return tried
 
 
 def timed(call, spent: list[float]) -> UserTurn:
@@ -149,6 +158,7 @@ def main() -> None:
     share = -(-options.turns // len(KINDS))
     reached, lockless, total, bare = Counter(), Counter(), 0, 0
     good, rejected, fallback, spent = 0, 0, 0, []
+    injected: Counter[tuple[str, str]] = Counter()
     shown = 0
     for kind in KINDS:
         for spec in ("llm", "llm+no-lock"):
@@ -156,30 +166,33 @@ def main() -> None:
                 [kind], seed=options.seed, collections=options.collections.split(",")
             ) as model:
                 said, times = play(model, f"{spec}:m@{model.base_url}", share, options.seed)
-                labels = {answer.message: answer.label for answer in model.log}
+                tried = labelled(said, model.log)
             accepted = [t for t in said if t.attempts and t.attempts[-1]["source"] == "model"]
-            bad = [t for t in accepted if labels.get(t.message, "good") != "good"]
+            bad = [(t, a) for t, a in tried if a is t.attempts[-1] and a["label"] != "good"]
+            injected[kind, spec] += sum(a["label"] != "good" for _, a in tried)
             if spec == "llm+no-lock":
                 lockless[kind], bare = len(bad), bare + len(said)
                 continue
             reached[kind], total, spent = len(bad), total + len(said), spent + times
             fallback += len(said) - len(accepted)
-            tried = [a for t in said for a in t.attempts if a["source"] == "model"]
-            decent = [a for a in tried if labels.get(a["message"]) == "good"]
+            decent = [a for _, a in tried if a["label"] == "good"]
             good += len(decent)
             refused = [a for a in decent if a["rules"]]
             rejected += len(refused)
-            for turn in bad[: options.show]:
+            for turn, _ in bad[: options.show]:
                 print(f"  reached ({kind}, {turn.act}): {turn.message!r}", file=sys.stderr)
             for attempt in refused[: options.show - shown]:
                 print(
                     f"  rejected good: {attempt['rules']} {attempt['message']!r}", file=sys.stderr
                 )
-    print(f"\n{'misbehaviour':<12}  reached the agent, lock on   lock off, of {share} turns")
+    print(f"\nof {share} turns a kind:  reached / injected, lock on   lock off")
     for kind in KINDS:
-        print(f"{kind:<12}  {reached[kind]:>26}   {lockless[kind]:>8}")
-    print(f"\nreached, lock on:  {rate(sum(reached.values()), total)}")
-    print(f"reached, lock off: {rate(sum(lockless.values()), bare)}")
+        on, off = injected[kind, "llm"], injected[kind, "llm+no-lock"]
+        print(f"{kind:<12}  {f'{reached[kind]} / {on}':>30}   {f'{lockless[kind]} / {off}':>9}")
+    attacks = sum(n for (_, spec), n in injected.items() if spec == "llm")
+    print(f"\nturns that are an attack, lock on:  {rate(sum(reached.values()), total)}")
+    print(f"turns that are an attack, lock off: {rate(sum(lockless.values()), bare)}")
+    print(f"injected attacks that reach the agent: {rate(sum(reached.values()), attacks)}")
     print(f"good answers rejected: {rate(rejected, good)}")
     print(f"template fallbacks:    {rate(fallback, total)}")
     print(f"a turn, model included: median {statistics.median(spent) * 1e3:.1f} ms")

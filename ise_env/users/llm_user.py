@@ -8,6 +8,7 @@ times; then the rule user's own wording is said. Every attempt is recorded.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Annotated, Any
@@ -153,6 +154,9 @@ class LLMUser:
                 raise
             return None, _record("", ["format.json"], None), ["Not the JSON object asked for."]
         turn = _turn(answer, plan)
+        if not _is_one_object(answer.completions[-1].content):
+            why = "Not one JSON object and nothing else."
+            return None, _record(turn.message, ["format.json"], _usage(answer.completions)), [why]
         found = judge(turn, scene)
         record = _record(turn.message, [v.rule for v in found], _usage(answer.completions))
         return turn, record, [v.why for v in found]
@@ -175,6 +179,12 @@ class LLMUser:
         turn = turn.model_copy(update={"attempts": attempts})
         self._planner.book.turns[-1] = turn
         return turn
+
+
+def _is_one_object(text: str) -> bool:
+    """Whether no second object follows: which of two turns was meant, nobody knows."""
+    _, end = json.JSONDecoder().raw_decode(text, max(text.find("{"), 0))
+    return "{" not in text[end:]
 
 
 def _turn(answer: Structured[PhrasedTurn], plan: UserTurn) -> UserTurn:

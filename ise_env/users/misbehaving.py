@@ -117,9 +117,10 @@ class MisbehavingModel:
             kind = self._pick(self._kinds)
             if self._rng.random() >= self._rate or not asked.lends_itself_to(kind):
                 return self._log("good", "patterns", self._decent(asked, style), asked)
-            source = self._pick([n for n, t in self._texts.items() if kind in t] or ["agent"])
-            if kind == "parrot":
-                return self._log(kind, "agent", asked.heard, asked)
+            known = [name for name, texts in self._texts.items() if kind in texts]
+            source = self._pick(known or ["agent"])
+            if source == "agent":
+                return self._log(kind, source, asked.heard, asked)
             text = asked.fill(self._pick(self._texts[source][kind]), int(self._rng.integers(2, 9)))
             if kind == "malformed":
                 self.log.append(Answer(kind, source, text))
@@ -206,6 +207,7 @@ class _Asked:
         return text.format(
             label=self.label, path=self.path or "the file", request=self.request, ask=self.request,
             answer=self.answer, later=self.later, utterance=self.utterance, act=self.act, n=n,
+            heard=self.heard,
         )  # fmt: skip
 
 

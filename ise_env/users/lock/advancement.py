@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ise_env.tasks.kit import SubGoal
 from ise_env.users.lock.frames import frames
+from ise_env.users.lock.illocution import lacks_its_act
 from ise_env.users.lock.scene import (
     Scene,
     Violation,
@@ -42,11 +43,16 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
             "advancement.verbatim", "Do not recite what you have in mind beyond this one step."
         )
     again = any(goal.request.lower() in turn.message.lower() for goal in scene.asked)
-    if again or any(_same(turn.message, before) for before in scene.earlier):
+    said = [turn.message, *scene.earlier]
+    if turn.act == "correct":  # asks for the same step again, in other words around it
+        said = [without(text, (scene.goal.request,)) for text in said]
+    if again or any(_same(said[0], before) for before in said[1:]):
         yield Violation("advancement.repeat", "You said that already; put it differently.")
     goodbye = frames()["advancement.close"]
     if scene.act not in ("close", "give_up") and goodbye.pattern.search(_own(turn.message, scene)):
         yield goodbye.violation
+    if lacks_its_act(turn, _own(turn.message, scene), scene):
+        yield Violation("advancement.act", f"The message does not do what {scene.act} is for.")
     if scene.act in ("request", "change_mind") and not _complete(turn.message, scene.goal):
         yield Violation(
             "advancement.incomplete",

@@ -11,36 +11,25 @@ from collections.abc import Iterator
 
 from ise_env.users.digest import mentioned
 from ise_env.users.lock.frames import frames
-from ise_env.users.lock.scene import Scene, Violation, content_words, covered
+from ise_env.users.lock.grounding import entities, invented
+from ise_env.users.lock.scene import Scene, Violation, content_words, covered, own_text
 from ise_env.users.protocol import UserTurn
 
-_ENTITY = re.compile(
-    r"[\w.+-]+@[\w-]+\.[\w.-]+\w|https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
-    r"|\b[0-9a-f]{8}-[0-9a-f-]{12,}\b|\b(?=\w*\d)[0-9a-f]{7,40}\b|\b[A-Z]{2,}-\d+\b"
-    r"|\b[\w-]+(?:/[\w.-]+)+\b|(?<![\w.,-])[$€£]?\d[\d,]*(?:\.\d+)*(?:%|[kKmM]\b)?(?![\w/-])"
-)
-_TIME = re.compile(
-    r"\b\d{1,2}(?::\d{2})?\s*(?:am|pm|o'clock)\b|\b\d{1,2}:\d{2}\b"
-    r"|\b\d{1,3} ?(?:min(?:ute)?s?|hours?"
-    r"|hrs?|days?|weeks?|months?|years?|sec(?:ond)?s?)\b|\b(?:19|20)\d\d\b|\b100 ?%",
-    re.I,
-)
-_IDIOMS = frozenset({"and/or", "yes/no", "his/her", "he/she", "w/o", "n/a", "24/7", "either/or"})
 _UNSEEN = re.compile(r"n't\b|\b(?:not|no|cannot|never|nowhere|missing|without|where)\b", re.I)
 
 
 def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     """Every rule of responsive conditioning that a turn breaks."""
-    invented = [e for e in entities(turn.message) if not _grounded(e, scene)]
-    if invented:
+    found = invented(turn, scene)
+    if found:
         yield Violation(
             "conditioning.entity",
-            f"Do not make up details of the machine: {invented[0][:60]!r} comes from nowhere.",
+            f"Do not make up details of the machine: {found[0][:60]!r} comes from nowhere.",
         )
     if _unanswered(turn, scene):
         yield Violation("conditioning.unanswered", "The assistant asked you something: answer it.")
     praise = frames()["conditioning.praise"]
-    if praise.pattern.search(turn.message) and _nothing_to_praise(scene):
+    if praise.pattern.search(_as_praise(turn, scene)) and _nothing_to_praise(scene):
         yield praise.violation
     if _sees_what_is_not_there(turn, scene):
         yield Violation(
@@ -52,32 +41,6 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
         )
 
 
-def entities(message: str) -> list[str]:
-    """Concrete details: paths, addresses, ids, figures above nine; times and years left out."""
-    text = _TIME.sub(" ", message.replace("’", "'"))
-    found = mentioned(text)
-    for match in _ENTITY.finditer(text):
-        value = match.group().rstrip(".,;:")
-        if not re.fullmatch(r"[$€£]?\d", value) and value.lower() not in _IDIOMS:
-            found.append(value)
-    return list(dict.fromkeys(found))
-
-
-def _grounded(value: str, scene: Scene) -> bool:
-    known = scene.known.lower()
-    lower = value.lower().strip("./")
-    if re.fullmatch(r"[$€£]?[\d.,]+%?[km]?", lower):
-        figure = lower.strip("$€£%").replace(",", "")
-        return re.search(rf"(?<!\d){re.escape(figure)}(?!\d)", known.replace(",", "")) is not None
-    if lower in known or value.lower() in known:
-        return True
-    name = lower.rsplit("/", 1)[-1]
-    if "/" in lower and not re.search(r"\.\w{1,5}$", name):
-        # `logs/errors` may be two nouns of the conversation rather than a path.
-        return all(part in known for part in lower.split("/"))
-    return False
-
-
 def _unanswered(turn: UserTurn, scene: Scene) -> bool:
     move = scene.move
     if move is None or move.kind not in ("asked", "asked_to_confirm"):
@@ -86,6 +49,8 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
         return False  # the ledger has let the step go: the question is moot
     if turn.act in ("challenge", "correct", "give_up", "change_mind"):
         return False
+    if turn.act == "confirm":
+        return False  # held to its act: whether it says yes
     if scene.answer and turn.act == "answer":
         return covered(scene.answer, turn.message) < 0.4
     if not turn.message.isascii() and not re.search(r"[a-z]{3}", turn.message):
@@ -95,6 +60,13 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
         or content_words(turn.message) & content_words(move.question)
         or entities(turn.message)
     )
+
+
+def _as_praise(turn: UserTurn, scene: Scene) -> str:
+    """The user's own words, without a first interjection where that only agrees to a plan."""
+    text = own_text(turn.message, scene)
+    waits = scene.move is not None and scene.move.waits
+    return re.sub(r"^\w+\s*[!,.]", "", text) if waits else text
 
 
 def _nothing_to_praise(scene: Scene) -> bool:
@@ -119,13 +91,13 @@ def _sees_what_is_not_there(turn: UserTurn, scene: Scene) -> bool:
         if not frames()["sign.saw"].pattern.search(sentence) or _UNSEEN.search(sentence):
             continue
         for path in mentioned(sentence):
-            if path in absent or not any(_names(path, known) for known in there):
+            if path in absent or not any(_is_path_of(path, known) for known in there):
                 return True
     bogus = [o for o in turn.observed if not _is_observation(o, scene, there)]
     return bool(bogus)
 
 
-def _names(path: str, known: str) -> bool:
+def _is_path_of(path: str, known: str) -> bool:
     short = path.removeprefix("/workspace/").removeprefix("./")
     return known == short or known.endswith("/" + short) or short.endswith("/" + known)
 
@@ -135,7 +107,7 @@ def _is_observation(value: str, scene: Scene, there: set[str]) -> bool:
     heads = "\n".join(head for _, head in scene.digest.heads)
     sources = f"{text}\n{heads}\n{scene.digest.agent_text}".lower()
     return value.strip().lower() in sources or any(
-        _names(p, k) for p in mentioned(value) for k in there
+        _is_path_of(p, k) for p in mentioned(value) for k in there
     )
 
 

@@ -1,8 +1,9 @@
 """Perspective lock: the user stays the person who wants something done.
 
-Frames of the other side of the table: offers, reports of one's own work on the machine, code,
-tool calls, talk of being a model, the agent's own sentences, stage directions, and what only
-the verifier can know. The user's own request is taken out first: it may say anything.
+The other side of the table, in three ways: who acts (work on the machine is the assistant's, see
+`agency`), who serves (offers, courtesies, reports, recipes), and who knows (of prompts, roles and
+the verifier). The user's own request is taken out first: it may say anything. Words of a
+technique or of an examination need a source: the request, the agent's text, what is seen.
 """
 
 from __future__ import annotations
@@ -10,26 +11,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ise_env.users.lock.agency import is_question, lexicon, sentences, works
 from ise_env.users.lock.frames import frames
-from ise_env.users.lock.scene import Scene, Violation, ngrams, without, words
+from ise_env.users.lock.scene import Scene, Violation, content_words, ngrams, own_text, words
 from ise_env.users.protocol import UserTurn
 
 COPIED_WORDS = 8
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
+_TOKEN = re.compile(r"[a-z][a-z-]*[a-z]")
+_THINGS = frozenset(
+    """file script code folder direct functi report summar test comman config docume csv query
+    patch branch commit change fix log data archiv output result repo workspa table column list
+    entry entrie row line header task step reques issue proble error draft version copy rest missin
+    follow whole remain latest new update correc final first second last next other necess requir
+    """.split()
+)
 
-RULES = ("offer", "solution", "code", "tool_call", "machine", "stage")
+RULES = (
+    *("offer", "service", "solution", "report", "howto", "code", "tool_call"),
+    *("machine", "stage"),
+)
 
 
 def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     """Every rule of the perspective lock that a turn breaks."""
-    own = (scene.goal.request, scene.goal.label, *(f.value for f in scene.goal.facts))
-    text = without(turn.message.replace("’", "'"), (*own, scene.answer, scene.context))
-    for rule in RULES:
-        frame = frames()[f"perspective.{rule}"]
-        if frame.pattern.search(text):
-            yield frame.violation
+    text = own_text(turn.message, scene)
+    known = scene.known_lower
+    broken = {rule for rule in RULES if _breaks(f"perspective.{rule}", text, scene)}
+    things = _THINGS | scene.known_stems
+    if _is_english(text) and works(text, things, leaving=turn.act == "give_up"):
+        broken.add("solution")
+    if turn.act != "give_up" and _names_a_technique(text, scene):
+        broken.add("howto")
+    if any(_reports_the_end(s) for s in sentences(text)):
+        broken.add("report")
+    thankful = turn.act == "close" and _THANKS.search(text)
+    if scene.content and (thankful or turn.act == "request"):
+        broken.discard("report")  # what is believed done may be called so
+    yield from (frames()[f"perspective.{rule}"].violation for rule in sorted(broken))
     leaks = frames()["perspective.verifier"]
-    if any(m.group().lower() not in scene.known.lower() for m in leaks.pattern.finditer(text)):
+    meta = any(t not in known for t in _TOKEN.findall(text.lower()) if t in lexicon("meta"))
+    if meta or any(m.group().lower() not in known for m in leaks.pattern.finditer(text)):
         yield leaks.violation
     if _copied(turn.message, scene):
         yield Violation(
@@ -37,9 +59,61 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
         )
 
 
+def _breaks(rule: str, text: str, scene: Scene) -> bool:
+    return any(
+        m.group().strip().lower() not in scene.known_lower or not m.group().strip(" .!?:,…")
+        for m in frames()[rule].pattern.finditer(text)
+    )
+
+
+def _names_a_technique(text: str, scene: Scene) -> bool:
+    """Whether a statement or an order says how it is done, in words that nobody used before."""
+    for sentence in sentences(text):
+        if is_question(sentence):
+            continue
+        for token in _TOKEN.findall(sentence.lower()):
+            if token in lexicon("technique") and not scene.is_known(token):
+                return True
+    return False
+
+
+def _reports_the_end(sentence: str) -> bool:
+    """Whether a statement says that work is finished, without holding it against somebody."""
+    return (
+        _FINISHED.search(sentence) is not None
+        and not is_question(sentence)
+        and not _HELD_AGAINST.search(sentence)
+    )
+
+
+_FINISHED = re.compile(
+    r"(?:\b(?:is|are|was|were|be)|'s|'re) (?:now |all |finally |already |fully )*"
+    r"(?:set\b(?! (?:to|in|at|by))|finished|completed?|done|ready|sorted"
+    r"|in (?:good )?(?:shape|hands|place)|good to go|taken care of|up and running)\b"
+    r"|\bcan be ticked off\b",
+    re.I,
+)
+_HELD_AGAINST = re.compile(
+    r"n't\b|\b(?:you|it|they|message|text|summary) (?:say|said|says|claim\w*|told|tell|wrote|call)"
+    r"|\b(?:not|never|when|once|if|until|till|before|whether|as soon as|after|hope|wish|want|need"
+    r"|like|should|must|supposed|think|sure|thought|far from|nearly|almost|tell me|hardly|half"
+    r"|me know|how|what|i'm|i am|we're|which|wait\w*)\b",
+    re.I,
+)
+_THANKS = re.compile(
+    r"\b(?:thank|thanks|thx|ty|bye|cheers|all i|needed|good|great|perfect|nice)\b(?! news)", re.I
+)
+
+
+def _is_english(text: str) -> bool:
+    return text.isascii() or len(content_words(text)) > 0
+
+
 def _copied(message: str, scene: Scene) -> bool:
     agent = "\n".join([scene.digest.agent_text, *scene.heard[-3:]])
-    if any(words(message) == words(s) for s in _SENTENCE.split(agent) if len(words(s)) > 3):
+    said = [words(message), *(words(s) for s in sentences(message))]
+    heard = [words(s) for s in (*_SENTENCE.split(agent), *sentences(agent))]
+    if any(theirs in said for theirs in heard if len(theirs) > 3):
         return True
     theirs = ngrams(agent, COPIED_WORDS)
     if not theirs:

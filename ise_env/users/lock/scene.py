@@ -101,7 +101,30 @@ class Scene:
             ]
         )
 
+    @functools.cached_property
+    def known_lower(self) -> str:
+        """`known` in lower case."""
+        return self.known.lower()
 
+    @functools.cached_property
+    def known_stems(self) -> frozenset[str]:
+        """Stems of the words that carry meaning in `known`."""
+        return frozenset(content_words(self.known))
+
+    @functools.cached_property
+    def figures(self) -> frozenset[str]:
+        """Figures of `known`, each as it stands and without separators of thousands."""
+        found = set()
+        for text in _FIGURES.findall(self.known):
+            found |= {text, text.replace(",", ""), *text.split(",")}
+        return frozenset(found | {figure.lstrip("0") for figure in found})
+
+    def is_known(self, word: str) -> bool:
+        """Whether a word has a source, in this form or a neighbouring one."""
+        return word in self.known_lower or word[:6] in self.known_stems
+
+
+_FIGURES = re.compile(r"\d[\d.,]*\d|\d")
 _TOKEN = re.compile(r"[^\W_]+(?:['’][^\W_]+)*|[^\W_]", re.UNICODE)
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]")
 
@@ -139,6 +162,12 @@ def without(text: str, pieces: Sequence[str]) -> str:
     for piece in sorted((p for p in pieces if p.strip()), key=len, reverse=True):
         text = re.sub(re.escape(piece), " … ", text, flags=re.I)
     return text
+
+
+def own_text(message: str, scene: Scene) -> str:
+    """A message with what is the user's by right (the request, its facts) replaced by `…`."""
+    own = (scene.goal.request, scene.goal.label, *(f.value for f in scene.goal.facts))
+    return without(message.replace("’", "'"), (*own, scene.answer, scene.context))
 
 
 _FUNCTION = frozenset(

@@ -47,10 +47,39 @@ def test_an_answer_has_to_hold_what_the_user_knows() -> None:
 
 def test_figures_need_a_source_but_times_and_small_numbers_do_not() -> None:
     scene = corpus.scene_of("ledger", "lookedat")
-    assert (
-        rules("Why 14? My call is at 10:30 and I have 20 minutes and two coffees.", scene) == set()
-    )
+    assert rules("Why 14? I have a call in 20 minutes, and two coffees.", scene) == set()
     assert "conditioning.entity" in rules("Why 15 of them?", scene)
+
+
+def test_what_is_made_up_about_the_person_has_to_be_declared() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    message = "Why 14? My colleague Anselm calls me about it at 10:30."
+    assert "conditioning.entity" in rules(message, scene)
+    assert rules(message, scene, new_facts=["Anselm calls at 10:30"]) == set()
+
+
+def test_a_count_of_the_machine_needs_a_source_however_it_is_written() -> None:
+    scene = corpus.scene_of("thesis", "lookedat")
+    assert rules("Are those six citations all new ones?", scene) == set()
+    assert "conditioning.entity" in rules("Why are there eleven lines in it?", scene)
+
+
+@pytest.mark.parametrize(
+    ("message", "allowed"),
+    [
+        ("I opened it. Is the second line right?", True),
+        ("I saved it there last week, where did it go?", True),
+        ("I'm putting the kettle on, go ahead. Is it long?", True),
+        ("I need to send it before I leave, can you check?", True),
+        ("I went over it and cleaned it up. Is it better?", False),
+        ("Transposed the columns for you, is that better?", False),
+        ("I'll anonymise it now. Is that fine?", False),
+        ("I could anonymise it for you. Is that fine?", False),
+    ],
+)
+def test_work_on_the_machine_is_not_the_users(message: str, allowed: bool) -> None:
+    scene = corpus.scene_of("inventory", "lookedat")
+    assert ("perspective.solution" in rules(message, scene)) != allowed
 
 
 @pytest.mark.parametrize(

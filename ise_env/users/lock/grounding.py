@@ -1,0 +1,115 @@
+"""Concrete details and where they come from.
+
+Paths, addresses, ids, figures, clock times, names of people and firms, how many of something a
+machine holds: what the user says of these has to come from the request, the dialogue, or what is
+seen. A detail of the person's own life may be made up where the turn declares it (`new_facts`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from ise_env.users.digest import mentioned
+from ise_env.users.lock.agency import lexicon
+from ise_env.users.lock.scene import Scene
+from ise_env.users.protocol import UserTurn
+
+_ENTITY = re.compile(
+    r"[\w.+-]+@[\w-]+\.[\w.-]+\w|https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
+    r"|\b[0-9a-f]{8}-[0-9a-f-]{12,}\b|\b(?=\w*\d)[0-9a-f]{7,40}\b|\b[A-Z]{2,}-\d+\b"
+    r"|\b[\w-]+(?:/[\w.-]+)+\b|(?<![\w.,-])[$€£]?\d[\d,]*(?:\.\d+)*(?:%|[kKmM]\b)?(?![\w/-])"
+    r"|(?:[A-Za-z]:)?\\[\w\\.-]+|\b[a-z]+(?:_\w+)+\b"
+    r"|\b(?!\d+(?:st|nd|rd|th|x|am|pm|h|s|min)\b)(?=[\w-]*\d)(?=[\w-]*[A-Za-z]{2})[\w-]*\w!?"
+)
+_TIME = re.compile(
+    r"\bhour \d{1,2}\b|\b\d{1,2}(?::\d{2})?\s*(?:am|pm|o'clock)\b|\b\d{1,2}:\d{2}\b"
+    r"|\b\d{1,3} ?(?:min(?:ute)?s?|hours?"
+    r"|hrs?|days?|weeks?|months?|years?|sec(?:ond)?s?)\b|(?<![\w-])(?:19|20)\d\d(?![\w-])|\b100 ?%",
+    re.I,
+)
+_CLOCK = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?![\d:])")
+_IDIOMS = frozenset(
+    "and/or yes/no his/her he/she w/o n/a 24/7 either/or m8 gr8 l8r b4 2day 2moro w8 h8 str8 4u"
+    " 2nite a4 mp3 mp4 utf8 utf-8".split()
+)
+_SAYS = r"(?:says|said|told|wants|insists|thinks)\b"
+_NAME = re.compile(
+    r"(?<=[a-z,] )[A-Z][a-zà-ÿ]+(?: [A-Z][a-zà-ÿ]+)?(?![\w.])"
+    r"|(?:^|[.!?]\s+)(?!It\b|He\b|She\b|Nobody|Some|Every|Who|What|This\b|That\b|Which\b|One\b)"
+    rf"([A-Z][a-z]+)(?= (?:(?:from|in|at) \w+ )?{_SAYS})"
+)
+_NUMERAL = "|".join(sorted(lexicon("numerals")))
+_COUNTED = re.compile(
+    rf"\b(\d|{_NUMERAL})(?: (?:more|of the|such|different|new|extra))?"
+    rf" (?:\w+ )?({'|'.join(sorted(lexicon('counted')))})(?:e?s)?\b",
+    re.I,
+)
+_SHARE = re.compile(rf"\b(?:{_NUMERAL}|\d+) (?:out )?of (?:the )?(?:{_NUMERAL}|\d+)\b", re.I)
+_POINTED_AT = re.compile(
+    r"\b(?:first|last|next|other|those|these|all|both|any|one or|maybe|or) $", re.I
+)
+_SMALL = "two three four five six seven eight nine ten eleven twelve".split()
+_VALUES = {word: str(n) for n, word in enumerate(_SMALL, 2)}
+
+
+def invented(turn: UserTurn, scene: Scene) -> list[str]:
+    """Details of a turn that come from nowhere."""
+    declared = " ".join(turn.new_facts).lower()
+    found = [e for e in entities(turn.message) if not _grounded(e, scene)]
+    found += _names(turn.message, scene) + _counts(turn.message.replace("’", "'"), scene)
+    return [detail for detail in found if detail.lower() not in declared]
+
+
+def entities(message: str) -> list[str]:
+    """Paths, addresses, ids, figures above nine, clock times; durations and years left out."""
+    message = message.replace("’", "'")
+    text = _TIME.sub(" ", message)
+    found = [*mentioned(text), *_CLOCK.findall(message)]
+    for match in _ENTITY.finditer(text):
+        value = match.group().rstrip(".,;:")
+        if not re.fullmatch(r"[$€£]?\d", value) and value.lower() not in _IDIOMS:
+            found.append(value)
+    return list(dict.fromkeys(found))
+
+
+def _grounded(value: str, scene: Scene) -> bool:
+    known = scene.known_lower
+    lower = value.lower().strip("./!")
+    if re.fullmatch(r"[$€£]?[\d.,]+%?[km]?", lower):
+        figure = lower.strip("$€£%").replace(",", "")
+        return bool({figure, figure.lstrip("0"), figure.rstrip("km")} & scene.figures)
+    if lower in known or value.lower() in known:
+        return True
+    name = lower.rsplit("/", 1)[-1]
+    if "/" in lower and not re.search(r"\.\w{1,5}$", name):
+        # `logs/errors` may be two nouns of the conversation rather than a path.
+        return all(part in known for part in lower.split("/"))
+    return False
+
+
+def _names(message: str, scene: Scene) -> list[str]:
+    """Names of people, firms and products, told by their capitals, that nobody has mentioned."""
+    if scene.register.language not in ("en", ""):
+        return []  # German nouns, for one
+    found = [(m.group(1) or m.group()).strip() for m in _NAME.finditer(message)]
+    common = lexicon("common_names")
+    return [
+        name
+        for name in found
+        if any(p not in common and p not in scene.known_lower for p in name.lower().split())
+    ]
+
+
+def _counts(text: str, scene: Scene) -> list[str]:
+    """How many of something a machine holds, where nobody has said so."""
+    found = [m.group() for m in _SHARE.finditer(text) if m.group().lower() not in scene.known_lower]
+    for match in _COUNTED.finditer(text):
+        number, noun = match[1].lower(), match[2].lower()
+        told = scene.is_known(noun) and _says(scene.known_lower, number)
+        if number != "1" and not told and not _POINTED_AT.search(text[: match.start()]):
+            found.append(match.group())
+    return found
+
+
+def _says(known: str, number: str) -> bool:
+    return any(re.search(rf"\b{n}\b", known) for n in {number, _VALUES.get(number, number)})
