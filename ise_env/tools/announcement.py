@@ -60,9 +60,14 @@ def _event(child: Subagent) -> str:
             result or "(no output)",
             _END,
             "",
-            f"Stats: {child.steps} messages, {len(child.calls)} tool calls{_tokens(child)}",
+            f"Stats: {_count(child.steps, 'message')}, {_count(len(child.calls), 'tool call')}"
+            f"{_tokens(child)}",
         ]
     )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _last_words(child: Subagent) -> str:

@@ -84,7 +84,7 @@ def rollout(
     tools: Annotated[
         str | None,
         typer.Option(
-            help="Names of tools, comma-separated; `core` and `all` are sets (see tools)."
+            help="Names of tools, comma-separated; `core` and `all` are sets (see ise tools)."
         ),
     ] = None,
     web: Annotated[

@@ -24,7 +24,10 @@ Example:
     ise clean --dry-run
 """
 
-TOOLS_HELP = """List the tools that agents are offered.
+TOOLS_HELP = """List the tools there are, what they need and whether it is there.
+
+Agents are offered the reference set, but for what an episode lacks; `--tools` of a rollout names
+others. What a task brings (web sites) is not there in an empty workspace.
 
 Example:
 
@@ -73,22 +76,22 @@ def clean(
     typer.echo(f"{len(removed)} left-overs {verb}")
 
 
-def tools(json: Json = False) -> None:
-    """List the tools that agents are offered."""
-    from ise_env.tools.registry import names, resolve
+def tools(workspace: Workspace = "local", json: Json = False) -> None:
+    """List the tools there are, what they need and whether it is there."""
+    from ise_env.rollout.tool_list import list_tools
 
-    default = resolve(None)
-    everything = resolve(list(names()))
+    rows = list_tools(workspace)
     if json:
-        print_json([tool.schema() for tool in everything.values()])
+        print_json([row.as_dict() for row in rows])
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("tool", "parameters", "description", box=None, pad_edge=False)
-    for name, tool in everything.items():
-        shown = name if name in default else f"{name} (off by default)"
-        table.add_row(shown, _parameters(tool.schema()), tool.description)
+    table = Table("tool", "parameters", "needs", "in an empty workspace", box=None, pad_edge=False)
+    for row in rows:
+        name = row.tool.name if row.default else f"{row.tool.name} (only by name)"
+        there = row.missing or "works"
+        table.add_row(name, _parameters(row.tool.schema()), row.tool.needs, there)
     Console().print(table)
 
 

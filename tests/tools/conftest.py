@@ -15,7 +15,7 @@ class Calls:
 
     def __init__(self, workspace, seed=7):
         self.context = ToolContext(workspace, np.random.default_rng(seed))
-        self.tools = resolve([*resolve(), "apply_patch", "memory_search", "memory_get"])
+        self.tools = resolve(["all", "apply_patch"])
         self.workspace = workspace
         self.count = 0
 
@@ -68,3 +68,9 @@ def fresh_call(local_backend):
     workspace.checkpoint()
     yield Calls(workspace)
     workspace.close()
+
+
+@pytest.fixture
+def make_calls():
+    """Makes calls in a workspace of the test's own."""
+    return Calls

@@ -1,17 +1,14 @@
-"""web_search and web_fetch on an episode's own sites: the services' real handlers and index."""
+"""web_search and web_fetch on an episode's own sites, served inside a live workspace."""
 
-import asyncio
 import json
 import re
 from datetime import UTC, datetime
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
-from ise_env.services.access import Fetched, Unreachable
-from ise_env.services.httpd import Request
-from ise_env.services.index import SiteIndex
-from ise_env.services.site import Site
+from ise_env.services.episode import EpisodeServices
+from ise_env.services.plan import plan
 from ise_env.services.spec import Page, SiteSeed
 from ise_env.tools.readable import readable
 from ise_env.tools.registry import resolve
@@ -42,44 +39,24 @@ SEED = SiteSeed(
 )
 
 
-class Sites:
-    """`ServiceAccess` over the real site handler, without sockets."""
-
-    hosts = (SEED.host,)
-
-    def __init__(self):
-        self.asked = []
-        self._site = Site(SEED, lambda request: self.asked.append(request) or True)
-        self._index = SiteIndex([SEED])
-
-    def search(self, query, *, count=5, after=None, before=None):
-        return self._index.search(query, count=count, after=after, before=before)
-
-    def fetch(self, url, *, max_bytes, timeout_s):
-        parts = urlsplit(url)
-        if parts.scheme != "http":
-            raise Unreachable(f"{parts.hostname} speaks http only")
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
-        request = Request(
-            host=SEED.host,
-            method="GET",
-            target=target or "/",
-            path=parts.path or "/",
-            query=tuple(parse_qsl(parts.query)),
-            headers={},
-            body=b"",
-        )
-        answer = asyncio.run(self._site(request))
-        headers = {"content-type": answer.media_type}
-        headers |= {name.lower(): value for name, value in answer.headers}
-        return Fetched(url, answer.status, headers, answer.body)
+@pytest.fixture(scope="module")
+def place(local_backend):
+    """A workspace with the sites on its own loopback."""
+    wanted = plan([("test/kit", SEED)])
+    workspace = local_backend.create(owner="tests", names=wanted.names)
+    services = EpisodeServices(wanted, workspace, local_backend)
+    yield workspace, services
+    services.close()
+    workspace.close()
 
 
 @pytest.fixture
-def web(call):
-    call.tools = resolve(["web_search", "web_fetch"])
-    call.context.services = Sites()
-    return call
+def web(place, make_calls):
+    workspace, services = place
+    calls = make_calls(workspace)
+    calls.tools = resolve(["web_search", "web_fetch"])
+    calls.context.services = services
+    return calls
 
 
 def fetched(web, path, **more):
@@ -115,11 +92,12 @@ def test_a_page_as_text(web):
 
 
 def test_redirects_end_where_they_lead(web):
+    before = len(web.context.services.records().requests)
     value = fetched(web, "/moved")
     assert value["finalUrl"] == f"http://{SEED.host}/"
     message, kind = web.error("web_fetch", url=f"http://{SEED.host}/loop")
     assert (message, kind) == ("Too many redirects (limit: 3)", "redirects")
-    assert len(web.context.services.asked) == 2 + 4
+    assert len(web.context.services.records().requests) - before == 2 + 4
 
 
 @pytest.mark.parametrize("path", ["/missing", "/gone"])
@@ -205,14 +183,11 @@ def test_filters_that_cannot_be_applied(web, arguments, error):
     assert value.keys() == {"error", "message", "docs"}
 
 
-def test_the_same_seed_gives_the_same_marks(call):
-    texts = []
-    for _ in range(2):
-        again = type(call)(call.workspace)
-        again.tools = resolve(["web_fetch"])
-        again.context.services = Sites()
-        texts.append(again.text("web_fetch", url=f"http://{SEED.host}/"))
-    assert texts[0] == texts[1]
+def test_the_same_seed_gives_the_same_marks(web, place, make_calls):
+    again = make_calls(place[0])
+    again.tools, again.context.services = web.tools, place[1]
+    url = f"http://{SEED.host}/"
+    assert again.text("web_fetch", url=url) == web.text("web_fetch", url=url)
 
 
 def test_without_sites_there_is_no_web(call):
