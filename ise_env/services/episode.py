@@ -10,9 +10,10 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from email.message import EmailMessage
+from pathlib import Path
 
 from ise_env.errors import IseError, WorkspaceError
-from ise_env.services import guide, inbox, places
+from ise_env.services import crontab_command, guide, inbox, places
 from ise_env.services.access import Fetched, SearchHit, Unreachable
 from ise_env.services.chat import ChatRoom
 from ise_env.services.fetching import fetch
@@ -25,10 +26,11 @@ from ise_env.services.maildir import Mailboxes
 from ise_env.services.plan import Plan
 from ise_env.services.postman import Postman
 from ise_env.services.records import ServiceRecords
+from ise_env.services.scheduler import Scheduler
 from ise_env.services.site import Site
 from ise_env.services.smtp import MailHandler, MailServer
-from ise_env.services.spec import CHAT_HOST, GIT_HOST, MAIL_HOST, USER_ADDRESS
-from ise_env.workspaces.protocol import Backend, SeedFile, Workspace, WorkspaceGone
+from ise_env.services.spec import CHAT_HOST, CRON_HOST, GIT_HOST, MAIL_HOST, USER_ADDRESS
+from ise_env.workspaces.protocol import HOME, Backend, SeedFile, Workspace, WorkspaceGone
 
 SMTP_PORT = 25
 HTTP_PORT = 80
@@ -63,6 +65,7 @@ class EpisodeServices:
         self._sites = {site.host: Site(site, self._journal.take) for site in plan.sites}
         self._chat: ChatRoom | None = None
         self._git: GitHost | None = None
+        self._scheduler: Scheduler | None = None
         self.hosts: Sequence[str] = plan.names
         try:
             self._start()
@@ -83,6 +86,9 @@ class EpisodeServices:
                 self._git = GitHost(self._plan.repositories, self._folder / "git", self._backend)
                 shared().run(self._git.create())
             hosts[GIT_HOST] = Host(self._git, MOST_PUSH)
+        if self._plan.schedule is not None:
+            self._scheduler = Scheduler(self._plan.schedule)
+            hosts[CRON_HOST] = Host(self._scheduler)
         ports = {SMTP_PORT: "mail"} if self._plan.mail is not None else {}
         if hosts:
             ports[HTTP_PORT] = "web"
@@ -129,6 +135,9 @@ class EpisodeServices:
         if self._plan.mail is not None:
             for number, mail in enumerate(self._plan.mail.messages, 1):
                 yield inbox.mail_file(number, mail, self._plan.people)
+        if self._plan.schedule is not None:
+            source = Path(crontab_command.__file__).read_bytes()
+            yield SeedFile(f"{HOME}/.local/bin/crontab", source, 0o755)
         if self._plan.mail is not None or self._plan.chat is not None:
             yield SeedFile(inbox.CONTACTS, inbox.contacts(self._plan.people.values()))
 
@@ -185,7 +194,13 @@ class EpisodeServices:
     # --- the end -----------------------------------------------------------------------------
 
     def advance(self) -> None:
-        """Let time go by that nobody wants to wait for; while the workspace still runs."""
+        """Let the scheduler's clock run to its end; while the workspace still runs.
+
+        Raises:
+            WorkspaceError: The machinery failed.
+        """
+        if self._scheduler is not None:
+            self._scheduler.advance(self._workspace)
 
     def records(self) -> ServiceRecords:
         """Everything that was done to them; when the workspace's processes are gone."""
@@ -199,6 +214,8 @@ class EpisodeServices:
                 for path, records in site.collections.items()
             },
             posts=list(self._chat.posts) if self._chat else (),
+            jobs=self._scheduler.jobs() if self._scheduler else (),
+            firings=list(self._scheduler.firings) if self._scheduler else (),
             pushes=self._git.pushes() if self._git else (),
             test_runs=self._git.tests() if self._git else (),
             repositories=self._git.copies() if self._git else {},

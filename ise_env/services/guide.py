@@ -42,7 +42,8 @@ Here are:
 
 SCHEDULE = f"""
 ## Scheduler
-http://{CRON_HOST}; jobs run in the workspace as the user, starting in the home folder.
+The command `crontab` (-l, FILE, -) shows and replaces the table. Jobs run in this workspace
+as the user, starting in the home folder. Behind it is http://{CRON_HOST}:
 - GET /crontab: the table, in the format of crontab(5) without a user column
 - PUT /crontab: replace the whole table with the text that is sent
 - GET /now: the scheduler's clock (UTC)

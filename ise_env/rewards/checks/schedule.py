@@ -6,9 +6,9 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from ise_env.rewards.checks.crontab import parse_schedule
 from ise_env.rewards.checks.kind import Kind, TextMatch
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
+from ise_env.services.crontab import parse_schedule
 
 
 class ScheduleRegistered(Kind):

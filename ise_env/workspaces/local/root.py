@@ -160,6 +160,7 @@ def _python() -> tuple[str, list[tuple[str, str]]]:
 
 def _environment(interpreter: str) -> tuple[tuple[str, str], ...]:
     path = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games:/usr/sbin:/sbin"
+    path = f"{HOME}/.local/bin:{path}"  # as Debian's ~/.profile does
     environment = {
         "HOME": HOME,
         "LANG": "C.UTF-8",
