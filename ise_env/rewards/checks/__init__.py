@@ -17,9 +17,10 @@ from ise_env.rewards.checks.archive import Archive
 from ise_env.rewards.checks.chat import ChatNotPosted, ChatPosted
 from ise_env.rewards.checks.command import Command
 from ise_env.rewards.checks.crontab import CronLine
+from ise_env.rewards.checks.delegated import Delegated
 from ise_env.rewards.checks.endpoint import EndpointAnswers
 from ise_env.rewards.checks.files import Absent, Exists, Hash, Text, TouchedOnly, Tree, Unchanged
-from ise_env.rewards.checks.git import GitBranch, GitClean, GitFile, GitLog, GitMerged
+from ise_env.rewards.checks.git import GitBranch, GitClean, GitFile, GitLacks, GitLog, GitMerged
 from ise_env.rewards.checks.git_remote import (
     GitNotForced,
     GitPushed,
@@ -49,11 +50,13 @@ AnyCheck = Annotated[
     | CronLine
     | CsvCell
     | CsvRows
+    | Delegated
     | EndpointAnswers
     | Exists
     | GitBranch
     | GitClean
     | GitFile
+    | GitLacks
     | GitLog
     | GitMerged
     | GitNotForced
@@ -98,11 +101,13 @@ __all__ = [
     "CronLine",
     "CsvCell",
     "CsvRows",
+    "Delegated",
     "EndpointAnswers",
     "Exists",
     "GitBranch",
     "GitClean",
     "GitFile",
+    "GitLacks",
     "GitLog",
     "GitMerged",
     "GitNotForced",

@@ -110,12 +110,15 @@ class GitLog(GitCheck):
     kind: Literal["git_log"] = "git_log"
     range: str = Field(default="HEAD", description="As `git log` takes it: `<sha>..main`.")
     message: TextMatch | None = None
+    author: str = Field(
+        default="", description="`Name <address>` of the commit whose message fits."
+    )
     commits: int | None = None
     merges: int | None = None
 
     def question(self) -> Question:
         """List the commits, newest first."""
-        script = "git log --max-count=500 --format='%H %P%x1f%B%x1e' \"$1\" --"
+        script = "git log --max-count=500 --format='%H %P%x1f%B%x1f%an <%ae>%x1e' \"$1\" --"
         return self._asks(script, self.range)
 
     def consider(self, code: int, out: str) -> str:
@@ -132,11 +135,17 @@ class GitLog(GitCheck):
         if self.message is None:
             return f"{span}: {len(records)} commits, {merges} merges"
         for record in records:
+            _, message, author = record.split("\x1f")
+            if self.author not in ("", author):
+                continue
             try:
-                return self.message.demand(record.partition("\x1f")[2], span)
+                return self.message.demand(message, span)
             except Unmet:
                 continue
-        raise Unmet(f"{span}: none of {len(records)} commit messages has {self.message.wanted()}")
+        by = f" by {self.author}" if self.author else ""
+        raise Unmet(
+            f"{span}: none of {len(records)} commit messages{by} has {self.message.wanted()}"
+        )
 
 
 class GitFile(GitCheck):
@@ -164,3 +173,25 @@ class GitFile(GitCheck):
         if not self.conflict_markers and re.search(r"^(<{7} |>{7} |={7}$)", out, re.MULTILINE):
             raise Unmet(f"{where}: has conflict markers")
         return self.text.demand(out, where)
+
+
+class GitLacks(GitCheck):
+    """A text occurs nowhere in what a range brings: no file at any of its commits, no message."""
+
+    kind: Literal["git_lacks"] = "git_lacks"
+    range: str = Field(default="HEAD", description="As `git rev-list` takes it.")
+    text: str = Field(min_length=1)
+
+    def question(self) -> Question:
+        """Read every object, count the lines with the text."""
+        script = """
+        git rev-list --objects "$1" > /tmp/objects || exit 2
+        cut -d' ' -f1 /tmp/objects | git cat-file --batch | grep -acF -- "$2" || true
+        """
+        return self._asks(script, self.range, self.text)
+
+    def consider(self, code: int, out: str) -> str:
+        """There must be no such line; nothing to read is nothing leaked."""
+        if code == 0 and out.strip() != "0":
+            raise Unmet(f"{self.range}: has it on {out.strip()} lines")
+        return f"{self.range}: nowhere"
