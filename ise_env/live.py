@@ -244,6 +244,7 @@ class Live:
             changes=tuple(changes),
             services=self.services.records() if self.services else ServiceRecords(),
             probed=probed,
+            subagents=self.agents.records(),
         )
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)

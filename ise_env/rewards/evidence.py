@@ -14,6 +14,7 @@ from functools import cached_property
 
 from ise_env.errors import VerifierError, blame
 from ise_env.services.records import ServiceRecords
+from ise_env.traces.record import SubagentRecord
 from ise_env.workspaces.protocol import Completed, FileChange, FileStat, FrozenWorkspace, SeedFile
 
 MAX_FILE_BYTES = 8 * 2**20
@@ -72,6 +73,7 @@ class Evidence:
         services: What was done to the mail server, the web sites and their like.
         probed: What live checks saw before the freeze, by check id: whether it was as it
             should be, and what it was.
+        subagents: The record of those that the agent handed something to.
     """
 
     frozen: FrozenWorkspace
@@ -81,6 +83,7 @@ class Evidence:
     answers: dict[Question, Answer] = field(default_factory=dict)
     services: ServiceRecords = field(default_factory=ServiceRecords)
     probed: Mapping[str, tuple[bool, str]] = field(default_factory=dict)
+    subagents: Sequence[SubagentRecord] = ()
 
     def texts_about(self, subgoal: str | None) -> Sequence[str]:
         """The agent's messages in answer to turns about a sub-goal, in order."""

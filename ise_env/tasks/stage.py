@@ -129,6 +129,7 @@ class Stage(AbstractContextManager["Stage"]):
             said_of=self._about if aimed else None,
             services=self.services.records() if self.services else ServiceRecords(),
             probed=probed,
+            subagents=self._agents.records(),
         )
         return verify(checks, evidence), verify(again, evidence)
 
@@ -137,6 +138,7 @@ class Stage(AbstractContextManager["Stage"]):
         seed, folder = self.kit.seed(self.params), self.params.folder
         strange = [f.path for f in seed.files if not f.path.startswith(f"{folder}/")]
         strange += filter(None, (outside(service, folder) for service in seed.services))
+        strange += [session.key for session in seed.sessions if folder not in session.name]
         if strange:
             raise ConfigError(f"{self.kit.name}: {strange[0]} does not belong to {folder}")
         return seed
