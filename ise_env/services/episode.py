@@ -34,6 +34,8 @@ from ise_env.workspaces.protocol import HOME, Backend, SeedFile, Workspace, Work
 
 SMTP_PORT = 25
 HTTP_PORT = 80
+BACKLOG = 1024
+"""Connections that the kernel holds while the loop is busy elsewhere."""
 
 
 class ServiceError(WorkspaceError):
@@ -106,7 +108,7 @@ class EpisodeServices:
         listener.setblocking(False)
         loop = asyncio.get_running_loop()
         if port == SMTP_PORT:
-            server = await loop.create_server(self._mail_server(), sock=listener)
+            server = await loop.create_server(self._mail_server(), sock=listener, backlog=BACKLOG)
         else:
             http = HttpServer(hosts)
 
@@ -119,7 +121,7 @@ class EpisodeServices:
                 finally:
                     self._tasks.discard(task)
 
-            server = await asyncio.start_server(converse, sock=listener)
+            server = await asyncio.start_server(converse, sock=listener, backlog=BACKLOG)
         self._servers.append(server)
 
     def _mail_server(self) -> MailServer:

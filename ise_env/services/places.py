@@ -13,7 +13,7 @@ _NUMBERS = itertools.count(1)
 
 
 def make() -> Path:
-    """A folder that only we can read; named after this process, so that `abandoned` finds it."""
+    """A folder that only we can read; named after this process, so that `reap` finds it."""
     folder = _store() / owners.label(f"{next(_NUMBERS)}")
     folder.mkdir(parents=True, mode=0o700)
     return folder
@@ -24,13 +24,15 @@ def remove(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def abandoned() -> list[Path]:
-    """Folders whose process has ended without removing them."""
+def reap(*, dry_run: bool = False) -> list[str]:
+    """Remove folders whose process has ended without doing so; returns a line for each."""
     store = _store()
-    if not store.is_dir():
-        return []
-    names = sorted(path.name for path in store.iterdir())
-    return [store / name for name in names if owners.is_label(name) and not owners.alive(name)]
+    names = sorted(path.name for path in store.iterdir()) if store.is_dir() else []
+    left = [store / name for name in names if owners.is_label(name) and not owners.alive(name)]
+    if not dry_run:
+        for folder in left:
+            remove(folder)
+    return [f"directory {folder}" for folder in left]
 
 
 def _store() -> Path:

@@ -64,9 +64,10 @@ def clean(
     json: Json = False,
 ) -> None:
     """Remove what crashed processes left behind."""
+    from ise_env.services import places
     from ise_env.workspaces import make_backend
 
-    removed = make_backend(workspace).reap(dry_run=dry_run)
+    removed = make_backend(workspace).reap(dry_run=dry_run) + places.reap(dry_run=dry_run)
     if json:
         print_json({"dry_run": dry_run, "removed": removed})
         return

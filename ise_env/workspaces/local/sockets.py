@@ -14,7 +14,7 @@ from ..inside import wire
 from . import syscalls
 
 LOOPBACK = "127.0.0.1"
-BACKLOG = 128
+BACKLOG = 1024
 CONNECT_S = 5.0
 
 
