@@ -28,6 +28,7 @@ from ise_env.rollout.commands import (
     smoke,
     upkeep,
     validate,
+    view,
 )
 
 app = typer.Typer(
@@ -44,6 +45,7 @@ for group in (
     evaluate,
     intents,
     runs,
+    view,
     audit,
     upkeep,
     foreign,

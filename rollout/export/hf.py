@@ -21,7 +21,7 @@ from ise_env.rollout.export.files import Report, new_directory
 from ise_env.rollout.export.shape import Shape
 from ise_env.rollout.export.source import Source
 from ise_env.rollout.stats import Statistics
-from ise_env.traces.record import Trajectory
+from ise_env.traces.record import Trajectory, is_users_turn
 
 _SPLITS = {
     "train": "train",
@@ -144,7 +144,7 @@ def _row(t: Trajectory, source: Source, shape: Shape) -> dict[str, Any]:
         "complexity": t.intent.complexity,
         "persona": persona.role if persona else None,
         "trial": t.trial,
-        "user_turns": sum(m["role"] == "user" for m in t.messages),
+        "user_turns": sum(is_users_turn(m) for m in t.messages),
         "reward": t.reward,
         "success": t.success,
         "termination": t.termination.reason,

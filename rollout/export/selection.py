@@ -12,7 +12,7 @@ from ise_env.errors import ConfigError
 from ise_env.intents.splits import Split, split_of
 from ise_env.rollout.stats import called_tools
 from ise_env.tools.base import FAILED
-from ise_env.traces.record import Trajectory
+from ise_env.traces.record import Trajectory, is_users_turn
 from ise_env.traces.serialise import canonical
 
 Who = Literal["model", "scripted", "all"]
@@ -84,7 +84,7 @@ class Selection:
         failed, calls = _calls_of(t)
         share_recovered = len(t.recoveries) / failed if failed else 1.0
         low, high = self.turns
-        users = sum(m["role"] == "user" for m in t.messages)
+        users = sum(is_users_turn(m) for m in t.messages)
         conditions = {
             "invalid": t.valid,
             "agent of the other kind": wanted_script in (None, t.provenance.agent.scripted),
