@@ -33,7 +33,8 @@ class KitParams(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    """Top folder that belongs to this task alone; everything seeded lies below it."""
+    """Top folder that belongs to this task alone; everything seeded lies below it, or below the
+    folder of that name in `memory/`, where the memory tools look."""
     content: int = Field(default=0, ge=0)
     """What `Draw` derives the contents from; keeps the stored parameters small."""
 
@@ -166,7 +167,7 @@ class Kit(ABC, Generic[P]):
 
     @abstractmethod
     def seed(self, p: P) -> Seed:
-        """Say what the workspace starts with; touches no path outside this kit's own folder."""
+        """Say what the workspace starts with; touches no path outside this kit's own folders."""
 
     @abstractmethod
     def subgoals(self, p: P) -> tuple[SubGoal, ...]:

@@ -136,7 +136,8 @@ class Stage(AbstractContextManager["Stage"]):
     def _seed(self) -> Seed:
         """What the kit seeds, if it keeps to its own folder and names."""
         seed, folder = self.kit.seed(self.params), self.params.folder
-        strange = [f.path for f in seed.files if not f.path.startswith(f"{folder}/")]
+        own = (f"{folder}/", f"memory/{folder}/")
+        strange = [f.path for f in seed.files if not f.path.startswith(own)]
         strange += filter(None, (outside(service, folder) for service in seed.services))
         strange += [session.key for session in seed.sessions if folder not in session.name]
         if strange:

@@ -33,6 +33,7 @@ from ise_env.rewards.checks.http import ApiRecords, HttpNotReceived, HttpReceive
 from ise_env.rewards.checks.json_data import JsonEquals, JsonLines
 from ise_env.rewards.checks.kind import Kind, TextMatch
 from ise_env.rewards.checks.mail import AttachmentMatch, MailNotSent, MailSent
+from ise_env.rewards.checks.media import Film, Frame, Patch, Picture, Sound, Spoken, Tone
 from ise_env.rewards.checks.never_said import NeverSaid
 from ise_env.rewards.checks.processes import Processes
 from ise_env.rewards.checks.said import Said
@@ -53,6 +54,7 @@ AnyCheck = Annotated[
     | Delegated
     | EndpointAnswers
     | Exists
+    | Film
     | GitBranch
     | GitClean
     | GitFile
@@ -73,10 +75,13 @@ AnyCheck = Annotated[
     | MailNotSent
     | MailSent
     | NeverSaid
+    | Picture
     | Processes
     | Said
     | ScheduleFired
     | ScheduleRegistered
+    | Sound
+    | Spoken
     | Sqlite
     | Text
     | TouchedOnly
@@ -104,6 +109,8 @@ __all__ = [
     "Delegated",
     "EndpointAnswers",
     "Exists",
+    "Film",
+    "Frame",
     "GitBranch",
     "GitClean",
     "GitFile",
@@ -125,13 +132,18 @@ __all__ = [
     "MailNotSent",
     "MailSent",
     "NeverSaid",
+    "Patch",
+    "Picture",
     "Processes",
     "Said",
     "ScheduleFired",
     "ScheduleRegistered",
+    "Sound",
+    "Spoken",
     "Sqlite",
     "Text",
     "TextMatch",
+    "Tone",
     "TouchedOnly",
     "Tree",
     "Unchanged",

@@ -1,0 +1,1 @@
+"""Kits of the domain multimedia; one file a kit."""
