@@ -7,7 +7,6 @@ control characters and bidirectional overrides are made visible instead of being
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,26 +18,13 @@ from rich.table import Table
 from rich.text import Text
 
 from ise_env.action import text_of
+from ise_env.terminal import neutral
 from ise_env.tools.base import FAILED
 from ise_env.traces.record import SubagentRecord, Trajectory, is_users_turn
 
 _SHOWN_LINES = 14
 """Lines of one text that are shown unless everything is asked for."""
 _SHOWN_COLUMNS = 400
-
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-
-
-def neutral(text: str) -> str:
-    """Make visible what a terminal would obey: ESC becomes the symbol for escape, and so on."""
-    return _CONTROL.sub(_visible, text.replace("\r\n", "\n"))
-
-
-def _visible(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    if code < 0x20:
-        return chr(0x2400 + code)
-    return "\u2421" if code == 0x7F else f"<U+{code:04X}>"
 
 
 def transcript(

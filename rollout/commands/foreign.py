@@ -78,7 +78,7 @@ def _print_differences(report: Any) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from ise_env.rollout.show import neutral
+    from ise_env.terminal import neutral
 
     table = Table("call", "tool", "published", "recomputed", "text ends in", box=None)
     for r in report.relabelled:

@@ -54,7 +54,7 @@ def reexec(
 
 
 def _print_difference(episode_id: str, difference: Any) -> None:
-    from ise_env.rollout.show import neutral
+    from ise_env.terminal import neutral
 
     typer.echo(typer.style(f"{episode_id}: {difference.where}", fg="red"))
     typer.echo("  stored: " + neutral(difference.stored).replace("\n", "\n          "))

@@ -8,9 +8,10 @@ from rich.console import Console
 
 from ise_env.agents.protocol import AgentProvenance
 from ise_env.intents.model import Intent
-from ise_env.rollout.show import neutral, transcript
+from ise_env.rollout.show import transcript
 from ise_env.rollout.stats import Distribution, Statistics
 from ise_env.rollout.stats_table import render_statistics
+from ise_env.terminal import neutral
 from ise_env.traces.record import ErrorRecord, Provenance, Recovery, Termination, Trajectory
 
 
