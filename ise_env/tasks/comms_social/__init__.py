@@ -1,0 +1,1 @@
+"""Kits of the domain comms-social; one file a kit."""
