@@ -156,7 +156,7 @@ class Spoken(Kind):
     voice: str = "en"
     words_per_minute: int = 175
     from_s: float = Field(default=0.0, description="Where in the file the speech begins.")
-    agreement: float = Field(default=0.9, description="Least correlation of the two envelopes.")
+    agreement: float = Field(default=0.97, description="Least correlation of the two envelopes.")
 
     def judge(self, evidence: Evidence) -> str:
         """Speak, and compare."""

@@ -25,9 +25,14 @@ class Part:
 
     ms: int
     hz: int
-    """0: silence."""
+    """0: silence, with a hum of 50 Hz at `level`."""
     level: int = 8_000
     """Peak, of 32767."""
+
+
+def silence(ms: int, hum: int = 0) -> Part:
+    """Nothing, or what a microphone hears in a quiet room."""
+    return Part(ms, 0, hum)
 
 
 def samples(parts: Sequence[Part], rate: int = RATE) -> bytes:
@@ -37,9 +42,7 @@ def samples(parts: Sequence[Part], rate: int = RATE) -> bytes:
 
 def _tone(part: Part, rate: int) -> bytes:
     count = part.ms * rate // 1000
-    if part.hz == 0:
-        return bytes(2 * count)
-    quarter = 4 * (np.arange(count, dtype=np.int64) * part.hz % rate)
+    quarter = 4 * (np.arange(count, dtype=np.int64) * (part.hz or 50) % rate)
     rising = np.minimum(quarter, 2 * rate - quarter)
     wave = np.maximum(rising, quarter - 4 * rate)
     return (wave * part.level // rate).astype("<i2").tobytes()
