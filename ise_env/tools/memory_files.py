@@ -18,7 +18,7 @@ ROOT_FILES = ("MEMORY.md", "memory.md")
 FOLDER = "memory"
 MAX_FILES = 300
 MAX_FILE_BYTES = 256 * 1024
-MAX_TOTAL_BYTES = 4 * 2**20
+MAX_TOTAL_BYTES = 2 * 2**20
 _MAX_DEPTH = 4
 _MAX_FOLDERS = 60
 _NAMED = 5
@@ -45,7 +45,7 @@ class MemoryFiles:
         if len(self.left_out) > _NAMED:
             reasons.append(f"{len(self.left_out) - _NAMED} more such files")
         if self.beyond:
-            reasons.append(f"{self.beyond} files past the limits ({MAX_FILES} files, 4 MB)")
+            reasons.append(f"{self.beyond} files past the limits ({MAX_FILES} files, 2 MB)")
         return f"Not searched: {'; '.join(reasons)}" if reasons else ""
 
 
@@ -62,6 +62,9 @@ def read_memory(workspace: Workspace) -> MemoryFiles:
     """
     found, total = MemoryFiles(), 0
     for path, size in _paths(workspace):
+        if size > MAX_FILE_BYTES:
+            found.left_out.append(f"{path} (larger than 256 KB)")
+            continue
         if len(found.texts) >= MAX_FILES or total + size > MAX_TOTAL_BYTES:
             found.beyond += 1
             continue

@@ -14,12 +14,17 @@ from __future__ import annotations
 import math
 import re
 import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 
 PASSAGE_CHARS = 1_600
+_HEADED_CHARS = 24
+"""Shorter passages take in the next heading, too."""
 MAX_TERMS = 32
+MAX_SECONDS = 5.0
+"""For all of a query's terms: text made of one letter has millions of matches."""
 
 _CJK = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 _RUN = re.compile(rf"[{_CJK}]+|[^\W_{_CJK}](?:[\w.\-/@']*[^\W_{_CJK}])?")
@@ -59,6 +64,7 @@ def search(texts: Mapping[str, str], query: str) -> list[Hit]:
         query: Words in any order; operators of search engines have no meaning.
 
     Raises:
+        TimeoutError: The query took longer than `MAX_SECONDS`.
         sqlite3.OperationalError: This SQLite has no FTS5 trigram tokenizer (before 3.34).
     """
     passages = [passage for path, text in texts.items() for passage in split(path, text)]
@@ -68,7 +74,14 @@ def search(texts: Mapping[str, str], query: str) -> list[Hit]:
             "INSERT INTO passages(rowid, text) VALUES (?, ?)",
             enumerate(passage.text for passage in passages),
         )
-        return _rank(base, passages, terms(query))
+        deadline = time.monotonic() + MAX_SECONDS
+        base.set_progress_handler(lambda: time.monotonic() > deadline, 20_000)
+        try:
+            return _rank(base, passages, terms(query))
+        except sqlite3.OperationalError as error:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"no result within {MAX_SECONDS:g} seconds") from error
+            raise
 
 
 def terms(query: str) -> list[str]:
@@ -89,7 +102,7 @@ def split(path: str, text: str) -> Iterator[Passage]:
     start, size = 1, 0
     for number, line in enumerate(text.split("\n"), 1):
         full = size + len(line) > PASSAGE_CHARS
-        if lines and (full or (line.startswith("#") and size > 0)):
+        if lines and (full or (line.startswith("#") and size > _HEADED_CHARS)):
             yield Passage(path, start, number - 1, "\n".join(lines))
             lines, start, size = [], number, 0
         if len(line) > PASSAGE_CHARS:

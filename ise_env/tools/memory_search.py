@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from ise_env.tools.base import Outcome, Params, ToolContext, ToolResult
+from ise_env.tools.base import Outcome, Params, ToolContext, ToolFailure, ToolResult
 from ise_env.tools.memory_files import read_memory
 from ise_env.tools.memory_index import Hit, search
 from ise_env.tools.output import as_json
@@ -36,10 +36,20 @@ class MemorySearchParams(Params):
     "and lines; memory_get reads more of them.",
 )
 def memory_search(p: MemorySearchParams, context: ToolContext) -> ToolResult:
-    """Search the memory files; see `MemorySearchParams`."""
+    """Search the memory files; see `MemorySearchParams`.
+
+    Raises:
+        ToolFailure: The notes are made so that no search comes to an end.
+    """
     memory = read_memory(context.workspace)
     try:
         hits = search(memory.texts, p.query)
+    except TimeoutError as error:
+        raise ToolFailure(
+            f"memory_search: {error}; ask with fewer, longer words, or use exec with grep",
+            error="timeout",
+            status="timeout",
+        ) from error
     except sqlite3.OperationalError as error:
         return _unavailable(str(error))
     least = DEFAULT_SCORE if p.minScore is None else p.minScore

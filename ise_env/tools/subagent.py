@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -202,7 +203,8 @@ class Subagent:
             return
         self.usage = self.usage or {}
         for key, value in usage.items():
-            if isinstance(value, int | float) and not isinstance(value, bool):
+            # What an endpoint says may be anything; sums must stay numbers that JSON can hold.
+            if type(value) in (int, float) and 0 <= value < math.inf:
                 self.usage[key] = self.usage.get(key, 0) + value
 
 

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from ise_env.tools import memory_index
 from ise_env.tools.memory_index import search, split, terms
 from ise_env.workspaces.protocol import SeedFile
 
@@ -96,8 +97,21 @@ def test_hostile_files_are_left_out_and_named(fresh_call):
     value = found(fresh_call, "heron", maxResults=50)
     assert len(value["results"]) == 50
     assert "memory/a0.md (larger than 256 KB)" in value["warning"]
-    assert "past the limits (300 files, 4 MB)" in value["warning"]
+    assert "past the limits (300 files, 2 MB)" in value["warning"]
     assert not any("deep" in r["path"] or "loop" in r["path"] for r in value["results"])
+
+
+def test_a_search_without_end_is_ended(fresh_call, monkeypatch):
+    monkeypatch.setattr(memory_index, "MAX_SECONDS", 0.05)
+    fresh_call.text(
+        "exec",
+        command="mkdir memory; for i in 1 2 3 4; do head -c 250000 /dev/zero | tr '\\0' a > "
+        "memory/$i.md; done",
+    )
+    query = " ".join("a" * length for length in range(4, 36))
+    message, kind = fresh_call.error("memory_search", query=query)
+    assert kind == "timeout"
+    assert "no result within 0.05 seconds" in message
 
 
 def test_get_reads_whole_files_and_lines(call):
