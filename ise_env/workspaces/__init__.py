@@ -17,7 +17,8 @@ def make_backend(spec: str = "local") -> Backend:
     """Return the backend of that name, one per process.
 
     Args:
-        spec: `local`, or `local:IMAGE` with the name or path of a prepared root directory.
+        spec: `local`, or `local:IMAGE` with the name or path of a prepared root directory;
+            `docker`, or `docker:IMAGE`, with options as in `docker:IMAGE,runtime=runsc,warm=4`.
 
     Raises:
         ConfigError: There is no such backend.
@@ -35,6 +36,12 @@ def _new_backend(spec: str) -> Backend:
         from ise_env.workspaces.local.backend import LocalBackend
 
         return LocalBackend(image)
+    if name == "docker" or name.startswith("docker,"):
+        from ise_env.workspaces.docker.backend import DockerBackend
+
+        return DockerBackend.of_spec(spec.removeprefix("docker").removeprefix(":"))
     from ise_env.errors import ConfigError
 
-    raise ConfigError(f"no workspace backend called {spec!r}; there are: local, local:IMAGE")
+    raise ConfigError(
+        f"no workspace backend called {spec!r}; there are: local, local:IMAGE, docker, docker:IMAGE"
+    )

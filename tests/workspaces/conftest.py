@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -8,12 +9,26 @@ import pytest
 from ise_env.workspaces import make_backend
 from ise_env.workspaces.protocol import Backend, Probe, Workspace
 
-BACKENDS = ["local"]
+IMAGE = os.environ.get("ISE_TEST_IMAGE", "")
+"""Of the Docker half; the backend's own by default."""
+
+BACKENDS = ["local", pytest.param(f"docker:{IMAGE}", id="docker", marks=pytest.mark.docker)]
 
 Make = Callable[..., Workspace]
 
 
-@pytest.fixture(scope="session", params=BACKENDS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run what is written against the protocol on every backend, and the rest on its own."""
+    if "backend" in metafunc.fixturenames:
+        name = metafunc.module.__name__.rpartition(".")[2]
+        local, docker = BACKENDS
+        chosen = {"test_local": [local], "test_docker": [docker]}.get(
+            "_".join(name.split("_")[:2]), BACKENDS
+        )
+        metafunc.parametrize("backend", chosen, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     made = make_backend(request.param)
     lacking = [r for r in made.probe().requirements if r.status == "unavailable"]

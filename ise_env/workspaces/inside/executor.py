@@ -1,7 +1,7 @@
 """The first process of a workspace: runs commands and file operations for the host.
 
-One thread, one loop over the control socket, the commands' pipes and the deadlines. When the
-socket ends, it exits, and the kernel kills everything else in the workspace. It starts in
+One thread, one loop over the link to the host, the commands' pipes and the deadlines. When the
+link ends, it exits, and the kernel kills everything else in the workspace. It starts in
 some ten milliseconds, which is why it lives on builtin modules alone.
 """
 
@@ -19,6 +19,7 @@ from select import POLLIN, poll
 
 from . import files, wire
 from .commands import LATER, Commands
+from .link import Link
 from .processes import Processes
 
 TYPE_CHECKING = False  # `typing` takes longer to import than all the rest
@@ -32,15 +33,16 @@ else:
 
 
 class Executor:
-    """Serves one control socket until it ends.
+    """Serves one link until it ends.
 
     Args:
-        control: Descriptor of the socket, a stream.
+        link: To the host.
         oom_fd: Descriptor of `/proc/self/oom_score_adj`, or -1.
     """
 
-    def __init__(self, control: int, oom_fd: int) -> None:
-        self._control = control
+    def __init__(self, link: Link, oom_fd: int) -> None:
+        self._requests = link.requests
+        self._replies = link.replies
         self._reader = wire.FrameReader()
         self._poller = poll()
         self._commands = commands = Commands(
@@ -48,7 +50,7 @@ class Executor:
         )
         self._running = True
         self._wakeup = self._watch_children()
-        self._poller.register(control, POLLIN)
+        self._poller.register(link.requests, POLLIN)
         self._operations: dict[str, Callable[[Fields], object]] = {
             "hello": self._hello,
             "ping": lambda fields: None,
@@ -64,6 +66,7 @@ class Executor:
             "stat": lambda fields: files.describe(fields["path"]),
             "listdir": lambda fields: files.listing(fields["path"]),
             "populate": lambda fields: files.populate(fields["files"]),
+            "lend": lambda fields: link.lend(fields["listen"], fields["connect"]),
         }
 
     def _watch_children(self) -> int:
@@ -76,10 +79,10 @@ class Executor:
     # --- the loop ---------------------------------------------------------------------------
 
     def serve(self) -> None:
-        """Answer requests until the host closes the socket."""
+        """Answer requests until the host closes the link."""
         while self._running:
             for fd, event in self._poller.poll(self._commands.wait_ms()):
-                if fd == self._control:
+                if fd == self._requests:
                     self._receive()
                 elif fd == self._wakeup:
                     self._drain_wakeup()
@@ -89,7 +92,7 @@ class Executor:
 
     def _receive(self) -> None:
         try:
-            data = posix.read(self._control, 1 << 18)
+            data = posix.read(self._requests, 1 << 18)
         except OSError:
             data = b""
         if not data:
@@ -124,7 +127,7 @@ class Executor:
     def _reply(self, fields: Fields) -> None:
         left = memoryview(wire.encode(fields))
         while left:
-            left = left[posix.write(self._control, left) :]
+            left = left[posix.write(self._replies, left) :]
 
     def _drain_wakeup(self) -> None:
         posix.read(self._wakeup, 4096)
@@ -170,10 +173,9 @@ def _protect() -> int:
 
 
 def main() -> None:
-    """Serve the socket that is standard input."""
+    """Serve the link that the command line names: a socket's path, `stdio`, or standard input."""
     oom_fd = _protect()
-    control = posix.dup(0)
-    posix.set_inheritable(control, False)
+    link = Link(sys.argv[1] if len(sys.argv) > 1 else "")
     null = posix.open("/dev/null", posix.O_RDWR)
     for fd in (0, 1):
         posix.dup2(null, fd)
@@ -181,7 +183,7 @@ def main() -> None:
     signal(SIGCHLD, SIG_DFL)
     posix.umask(0o022)
     try:
-        Executor(control, oom_fd).serve()
+        Executor(link, oom_fd).serve()
     except BaseException:  # noqa: BLE001 - the host reads it from our standard error
         sys.excepthook(*sys.exc_info())
         posix._exit(1)

@@ -116,7 +116,7 @@ def host_root(state: Path) -> Root:
     mounts = [(str(skeleton), "/"), *binds, (str(skeleton / _EMPTY_LOCAL), "/usr/local")]
     if not os.path.isdir("/usr/local"):
         mounts.pop()
-    return Root(tuple(mounts), interpreter, _environment(interpreter), digest)
+    return Root(tuple(mounts), interpreter, environment(interpreter), digest)
 
 
 def abandoned(state: Path) -> list[Path]:
@@ -158,7 +158,8 @@ def _python() -> tuple[str, list[tuple[str, str]]]:
     return f"/opt/python/bin/{version}", binds
 
 
-def _environment(interpreter: str) -> tuple[tuple[str, str], ...]:
+def environment(interpreter: str) -> tuple[tuple[str, str], ...]:
+    """Return what commands get besides what their caller adds."""
     path = "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games:/usr/sbin:/sbin"
     path = f"{HOME}/.local/bin:{path}"  # as Debian's ~/.profile does
     environment = {
@@ -294,7 +295,7 @@ def image_root(state: Path, name: str, bwrap: str) -> Root:
         python += ["/proc", "--dev", "/dev", "--unshare-all", interpreter]
         _install(program, lambda work: _compile(work, [_named(w, work) for w in python], "/mnt"))
     binds = ((str(image), "/"), (str(program / INSIDE[1:]), INSIDE))
-    return Root(binds, interpreter, _environment(interpreter), digest)
+    return Root(binds, interpreter, environment(interpreter), digest)
 
 
 def _named(word: str, work: Path) -> str:

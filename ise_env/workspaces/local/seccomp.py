@@ -18,7 +18,7 @@ from pathlib import Path
 ALLOW = 0x7FFF0000
 ERRNO = 0x00050000
 
-_EQ, _MASKED_EQ = 4, 7  # enum scmp_compare
+EQUAL, MASKED_EQUAL = 4, 7  # enum scmp_compare
 _ACT_BADARCH = 2  # enum scmp_filter_attr
 _OPTIMIZE = 8  # a binary tree instead of a list: calls cost the same wherever they stand
 
@@ -50,6 +50,25 @@ def refused() -> dict[str, list[str]]:
 def allowed() -> dict[str, list[str]]:
     """Return the calls that are allowed whatever their arguments, by group."""
     return {group: names.split() for group, names in _data()["allowed"].items()}
+
+
+def conditions() -> dict[str, list[list[tuple[int, int, int, int]]]]:
+    """Return the calls that are allowed when their arguments pass: name, alternatives, tests.
+
+    A test is the argument's index, `EQUAL` or `MASKED_EQUAL`, and its operands: the value, or
+    the mask and the value.
+    """
+    # Every request but one, told by any of the 32 bits that the kernel looks at: a comparison
+    # for inequality would look at 64 bits, and be passed by a stray high one.
+    bits = [1 << position for position in range(32)]
+    families = [[(0, EQUAL, family, 0)] for family in (_AF_UNIX, _AF_INET, _AF_INET6)]
+    return {
+        "clone": [[(0, MASKED_EQUAL, _NAMESPACE_FLAGS, 0)]],
+        "personality": [[(0, EQUAL, value, 0)] for value in _PERSONALITIES],
+        "socket": [*families, [(0, EQUAL, _AF_NETLINK, 0), (2, EQUAL, 0, 0)]],
+        "socketpair": [[(0, EQUAL, _AF_UNIX, 0)]],
+        "ioctl": [[(1, MASKED_EQUAL, bit, ~_TIOCSTI & bit)] for bit in bits],
+    }
 
 
 def _data() -> dict[str, dict[str, str]]:
@@ -134,21 +153,7 @@ def program() -> bytes:
     for names in refused().values():
         for name in names:
             made.add(name, ERRNO | errno.EPERM)
-    made.add("clone", ALLOW, (0, _MASKED_EQ, _NAMESPACE_FLAGS, 0))
-    for personality in _PERSONALITIES:
-        made.add("personality", ALLOW, (0, _EQ, personality, 0))
-    for family in (_AF_UNIX, _AF_INET, _AF_INET6):
-        made.add("socket", ALLOW, (0, _EQ, family, 0))
-    made.add("socket", ALLOW, (0, _EQ, _AF_NETLINK, 0), (2, _EQ, 0, 0))
-    made.add("socketpair", ALLOW, (0, _EQ, _AF_UNIX, 0))
-    _allow_ioctl_but(made, _TIOCSTI)
+    for name, alternatives in conditions().items():
+        for comparisons in alternatives:
+            made.add(name, ALLOW, *comparisons)
     return made.program()
-
-
-def _allow_ioctl_but(made: _Filter, request: int) -> None:
-    """Allow every request that differs from one in any of the 32 bits that the kernel looks at.
-
-    A comparison for inequality would look at 64 bits, and be passed by a stray high one.
-    """
-    for bit in (1 << position for position in range(32)):
-        made.add("ioctl", ALLOW, (1, _MASKED_EQ, bit, ~request & bit))
