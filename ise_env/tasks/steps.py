@@ -13,6 +13,11 @@ def sh(command: str, **arguments: Any) -> ToolCall:
     return ToolCall("exec", {"command": command, **arguments})
 
 
+def python(program: str, *arguments: str, workdir: str) -> ToolCall:
+    """Run a Python program from standard input in a folder."""
+    return sh(f"python3 - {' '.join(arguments)}<<'EOF'\n{program}EOF", workdir=workdir)
+
+
 def read(path: str, **arguments: Any) -> ToolCall:
     """Read a file."""
     return ToolCall("read", {"path": path, **arguments})
