@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 
 from ise_env.tasks.codebase import surroundings
@@ -63,9 +63,10 @@ class History:
         self.commits.append(Commit(message, files, author, self._clock, branch, origin, tags=tags))
         return len(self.commits) - 1
 
-    def repo(self, path: str, checkout: str = "main") -> RepoSeed:
-        """The repository so far; the first of the people works in it."""
-        return RepoSeed(path, tuple(self.commits), checkout=checkout, user=self.people[0])
+    def repo(self, path: str, *, executables: Collection[str] = ()) -> RepoSeed:
+        """The repository so far, main checked out; the first of the people works in it."""
+        user, runs = self.people[0], frozenset(executables)
+        return RepoSeed(path, tuple(self.commits), user=user, executables=runs)
 
 
 def remote(repo: RepoSeed, name: str, refs: Mapping[str, str]) -> str:
