@@ -114,7 +114,7 @@ class Collector:
         self._fatal: IseError | None = None
         self._messages: deque[str] = deque()
         self._started = time.monotonic()
-        self._tools_stored = False
+        self._tables: set[str] = set()
 
     # -- from outside ------------------------------------------------------------------------
 
@@ -266,7 +266,7 @@ class Collector:
                     self._players.discard(player)
 
     def _keep(self, player: Player, record: Trajectory) -> None:
-        if not self._tools_stored:
+        if record.provenance.tools_sha256 not in self._tables:
             self._store_tables(player, record)
         record = self._store.append(with_cost(record, self._prices))
         with self._guard:
@@ -287,10 +287,10 @@ class Collector:
             self.stop(f"the limit of ${limit:.2f} is reached")
 
     def _store_tables(self, player: Player, record: Trajectory) -> None:
-        observation = player.env.episode.observation()
-        self._store.put_tools(record.provenance.tools_sha256, observation["tools"])
+        """Keep what records refer to; which tools are offered differs with the tasks."""
+        self._store.put_tools(record.provenance.tools_sha256, player.env.episode.tools)
         self._store.put_prompt(player.env.system_prompt)
-        self._tools_stored = True
+        self._tables.add(record.provenance.tools_sha256)
 
     def _attempt_failed(self, job: Job, failed: EpisodeFailed) -> None:
         error = error_record(failed.error)

@@ -25,7 +25,7 @@ def with_cost(record: Trajectory, prices: Prices | None) -> Trajectory:
         return record
     agent, user = record.provenance.agent, record.provenance.user
     costs = {
-        "agent": _sum(prices, agent.model, _agent_usages(record.messages)),
+        "agent": _sum(prices, agent.model, _agent_usages(_all_messages(record))),
         "user": _sum(prices, user.model if user else None, _user_usages(record.messages)),
     }
     known = {role: cost for role, cost in costs.items() if cost is not None}
@@ -60,6 +60,13 @@ def _sum(prices: Prices, model: str | None, usages: Iterable[Mapping[str, Any]])
         return None
     known = [c for usage in usages if (c := prices.cost(model, usage)) is not None]
     return sum(known) if known else None
+
+
+def _all_messages(record: Trajectory) -> Iterator[Mapping[str, Any]]:
+    """The episode's, and those of the sub-agents, whose model is the agent's."""
+    yield from record.messages
+    for child in record.subagents:
+        yield from child.messages
 
 
 def _agent_usages(messages: Iterable[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ise_env.intents.diversity import NGrams
+from ise_env.rollout.topology import Topology
 from ise_env.tools.base import FAILED
 from ise_env.traces.layout import Layout
 from ise_env.traces.reader import read_invalid, read_run
@@ -94,6 +96,9 @@ class Statistics:
     tasks: Distribution = field(default_factory=Distribution)
     using: Counter[str] = field(default_factory=Counter)
     """Trajectories that use a tool."""
+    topology: Topology = field(default_factory=Topology)
+    wording: NGrams = field(default_factory=NGrams)
+    """Of user turns."""
     together: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Trajectories that use both tools (names in order)."""
     calls: Counter[str] = field(default_factory=Counter)
@@ -107,6 +112,10 @@ class Statistics:
     terminations: Counter[str] = field(default_factory=Counter)
     errors: Counter[str] = field(default_factory=Counter)
     user_acts: Counter[str] = field(default_factory=Counter)
+    user_rejected: int = 0
+    """Attempts at a user turn that the role lock rejected."""
+    user_drifted: int = 0
+    """User turns that were said although the lock rejected them (an ablation)."""
     agents: Counter[str] = field(default_factory=Counter)
     users: Counter[str] = field(default_factory=Counter)
     user_agrees: int = 0
@@ -182,6 +191,7 @@ class Statistics:
         self.turns.add(roles.total() - roles["system"])
         self.tool_calls.add(len(names))
         self.calls.update(name or NO_SUCH_TOOL for _, name in names)
+        self.topology.add([name for _, name in names if name])
         used = sorted({name for _, name in names if name})
         self.distinct_tools.add(len(used))
         self.using.update(used)
@@ -195,7 +205,7 @@ class Statistics:
         for message in messages:
             annotations = message.get("x") or {}
             if message["role"] == "user" and "user" in annotations:
-                self.user_acts[annotations["user"]["act"]] += 1
+                self._add_user_turn(message, annotations["user"])
             if message["role"] == "tool" and "outcome" in annotations:
                 status = annotations["outcome"]["status"]
                 self.outcomes[status] += 1
@@ -204,6 +214,13 @@ class Statistics:
                     name = name_of.get(message.get("tool_call_id"))
                     self.failed_by_tool[name or NO_SUCH_TOOL] += 1
         self.with_failure += failures > 0
+
+    def _add_user_turn(self, message: dict[str, Any], turn: dict[str, Any]) -> None:
+        self.user_acts[turn["act"]] += 1
+        self.wording.add(str(message.get("content") or ""))
+        attempts = turn.get("attempts") or [{}]
+        self.user_drifted += bool(attempts[-1].get("rules"))
+        self.user_rejected += sum(bool(attempt.get("rules")) for attempt in attempts[:-1])
 
     def _add_subagents(self, children: Iterable[SubagentRecord]) -> None:
         """Count them on their own: their calls are in none of the other figures."""
@@ -253,6 +270,10 @@ class Statistics:
             "terminations": dict(self.terminations.most_common()),
             "errors": dict(self.errors.most_common()),
             "user_acts": dict(self.user_acts.most_common()),
+            "user_attempts_rejected": self.user_rejected,
+            "user_turns_drifted": self.user_drifted,
+            "user_distinct_n": {str(n): self.wording.distinct(n) for n in (1, 2, 3, 4)},
+            "topology": self.topology.as_dict(),
             "agents": dict(self.agents.most_common()),
             "users": dict(self.users.most_common()),
             "user_verdict_agrees": self.user_agrees,

@@ -30,16 +30,21 @@ def render_statistics(statistics: Statistics) -> RenderableType:
     if not statistics.valid + statistics.invalid:
         return Text("No episodes yet.")
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     table.add_column("this run", justify="right")
     table.add_column("ISETrace, published", justify="right", style="dim")
-    sections = (_corpus, _success, _dialogue, _tools, _failures, _ends)
-    for position, make_rows in enumerate(sections):
+    for position, rows in enumerate(sections(statistics)):
         if position:
             table.add_row("")
-        for row in make_rows(statistics):
+        for row in rows:
             table.add_row(*row)
-    return Group(table, Text(_who(statistics), style="dim"))
+    return Group(table, Text(who(statistics), style="dim"))
+
+
+def sections(statistics: Statistics) -> list[list[Row]]:
+    """The rows of the table: what, this run, as published; in groups that belong together."""
+    groups = (_corpus, _success, _dialogue, _users, _tools, _failures, _ends)
+    return [list(rows(statistics)) for rows in groups]
 
 
 def _corpus(s: Statistics) -> Iterable[Row]:
@@ -56,7 +61,7 @@ def _success(s: Statistics) -> Iterable[Row]:
     yield "success, invalid as failure", percent(s.success_of_all), _NOTHING
     yield "mean reward", number(s.mean_reward, 3), _NOTHING
     agrees = s.user_agrees / s.user_judged if s.user_judged else None
-    yield "user's verdict agrees with checks", percent(agrees), _NOTHING
+    yield "user agrees with checks", percent(agrees), _NOTHING
 
 
 def _dialogue(s: Statistics) -> Iterable[Row]:
@@ -65,12 +70,22 @@ def _dialogue(s: Statistics) -> Iterable[Row]:
     yield "user turns, median", number(s.user_turns.quantile(0.5), 0), str(users["median"])
     yield "user turns, maximum", str(s.user_turns.maximum), str(users["maximum"])
     yield (
-        "episodes with 6 to 10 user turns",
+        "episodes of 6 to 10 user turns",
         percent(s.user_turns.share(6, 10)),
         percent(users["share_6_to_10"]),
     )
     yield "turns in all, mean", number(s.turns.mean), number(turns["mean"])
     yield "turns in all, maximum", str(s.turns.maximum), str(turns["maximum"])
+
+
+def _users(s: Statistics) -> Iterable[Row]:
+    distinct = ", ".join(number(s.wording.distinct(n)) for n in (1, 2, 3, 4))
+    yield "Distinct-1, 2, 3, 4 of users", distinct, _NOTHING
+    total = s.user_acts.total()
+    yield "user turns with role drift", _count_and_share(s.user_drifted, total), "0.02 %"
+    yield "  attempts that were rejected", f"{s.user_rejected:,}", _NOTHING
+    for act, count in s.user_acts.most_common():
+        yield f"  act {act}", _count_and_share(count, total), _NOTHING
 
 
 def _tools(s: Statistics) -> Iterable[Row]:
@@ -81,6 +96,8 @@ def _tools(s: Statistics) -> Iterable[Row]:
         number(s.distinct_tools.mean),
         number(paper["distinct_tools"]["mean"]),
     )
+    yield "next tool's entropy, bits", number(s.topology.next_tool_entropy), _NOTHING
+    yield "different tool graphs", f"{len(s.topology.graphs):,}", _NOTHING
     both = s.together[("exec", "write")] / s.valid if s.valid else None
     yield (
         "episodes with exec and write",
@@ -114,7 +131,8 @@ def _ends(s: Statistics) -> Iterable[Row]:
         yield f"cost of the {role}", f"${cost:.2f}", _NOTHING
 
 
-def _who(s: Statistics) -> str:
+def who(s: Statistics) -> str:
+    """Agents and users of the run."""
     agents = ", ".join(f"{name} {count:,}" for name, count in s.agents.most_common())
     users = ", ".join(f"{name} {count:,}" for name, count in s.users.most_common())
     return f"agents: {agents or 'none'}; users: {users or 'none'}"

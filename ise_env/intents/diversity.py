@@ -121,16 +121,27 @@ class NGrams:
         texts: The texts; only numbers are kept of them.
     """
 
-    def __init__(self, texts: Iterable[str]) -> None:
-        vocabulary: dict[str, int] = {}
-        self._texts = []
+    def __init__(self, texts: Iterable[str] = ()) -> None:
+        self._vocabulary: dict[str, int] = {}
+        self._texts: list[npt.NDArray[np.uint32]] = []
         for text in texts:
-            words = _WORD.findall(text.lower())
-            numbers = [vocabulary.setdefault(word, len(vocabulary) + 1) for word in words]
-            self._texts.append(np.array(numbers, dtype=np.uint32))
-        self.types = len(vocabulary)
-        self.tokens = sum(map(len, self._texts))
-        self._words = list(vocabulary)
+            self.add(text)
+
+    def add(self, text: str) -> None:
+        """Take in one more text."""
+        words = _WORD.findall(text.lower())
+        numbers = [self._vocabulary.setdefault(w, len(self._vocabulary) + 1) for w in words]
+        self._texts.append(np.array(numbers, dtype=np.uint32))
+
+    @property
+    def types(self) -> int:
+        """Different words."""
+        return len(self._vocabulary)
+
+    @property
+    def tokens(self) -> int:
+        """Words."""
+        return sum(map(len, self._texts))
 
     def distinct(self, n: int) -> float:
         """Distinct-n: different n-grams over all n-grams; 0 where there is none."""
@@ -149,13 +160,14 @@ class NGrams:
         for numbers in self._texts:
             counts.update(np.unique(_hashes(numbers, n)).tolist())
         wanted = dict(counts.most_common(top))
+        words = list(self._vocabulary)
         found: dict[int, str] = {}
         for numbers in self._texts:
             if len(found) == len(wanted):
                 break
             for place, value in enumerate(_hashes(numbers, n).tolist()):
                 if value in wanted and value not in found:
-                    found[value] = " ".join(self._words[i - 1] for i in numbers[place : place + n])
+                    found[value] = " ".join(words[i - 1] for i in numbers[place : place + n])
         return [(found[value], count / len(self._texts)) for value, count in wanted.items()]
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from ise_env.rollout.commands.options import Json, RecordsArgument, print_json
@@ -18,6 +21,8 @@ STATS_HELP = """Print the statistics of a run beside those published for ISETrac
 Example:
 
     ise stats runs/a
+
+    ise stats runs/a --html stats.html
 """
 
 SHOW_HELP = """Print one episode as a transcript.
@@ -32,7 +37,11 @@ Examples:
 """
 
 
-def stats(run: RecordsArgument, json: Json = False) -> None:
+def stats(
+    run: RecordsArgument,
+    html: Annotated[Path | None, typer.Option(help="Write a page with plots instead.")] = None,
+    json: Json = False,
+) -> None:
     """Print the statistics of a run."""
     from ise_env.rollout.stats import collect_statistics
     from ise_env.rollout.stats_table import render_statistics
@@ -40,6 +49,14 @@ def stats(run: RecordsArgument, json: Json = False) -> None:
     statistics = collect_statistics(run)
     if json:
         print_json(statistics.as_dict())
+        return
+    if html is not None:
+        from ise_env.intents.jsonl import replacing
+        from ise_env.rollout.stats_page import page
+
+        with replacing(html) as file:
+            file.write(page(run.resolve().name, statistics))
+        typer.echo(str(html))
         return
     from rich.console import Console
 

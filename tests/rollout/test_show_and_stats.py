@@ -10,6 +10,7 @@ from ise_env.agents.protocol import AgentProvenance
 from ise_env.intents.model import Intent
 from ise_env.rollout.show import transcript
 from ise_env.rollout.stats import Distribution, Statistics
+from ise_env.rollout.stats_page import page
 from ise_env.rollout.stats_table import render_statistics
 from ise_env.terminal import neutral
 from ise_env.traces.record import ErrorRecord, Provenance, Recovery, Termination, Trajectory
@@ -194,6 +195,34 @@ def test_made_up_tools_are_not_counted_as_tools():
     assert figures["distinct_tools"]["mean"] == 1
     assert figures["calls_by_tool"] == {"(no such tool)": 2, "exec": 1}
     assert figures["failed_by_tool"] == {"(no such tool)": 2}
+
+
+def test_drift_wording_and_order_of_tools_are_counted():
+    turns = [
+        {"act": "request", "attempts": [{"source": "model", "rules": ["perspective.offer"]}, {}]},
+        {"act": "close", "attempts": [{"source": "model", "rules": ["register.length"]}]},
+    ]
+    messages = [
+        {"role": "user", "content": f"word {n} word", "x": {"user": turn, "turn": n, "step": 0}}
+        for n, turn in enumerate(turns)
+    ]
+    statistics = Statistics()
+    statistics.add(episode(messages[0], *TIDY, messages[1]))
+    figures = statistics.as_dict()
+    assert (figures["user_attempts_rejected"], figures["user_turns_drifted"]) == (1, 1)
+    assert figures["user_distinct_n"]["1"] < 1
+    assert figures["topology"]["follows"]
+
+
+def test_the_page_of_statistics_holds_what_traces_say_as_text():
+    statistics = Statistics()
+    hostile = "<script>x</script>"
+    asked = {"role": "assistant", "content": "", "tool_calls": [call("a", hostile)] * 2}
+    statistics.add(episode(asked, result("a", "fine")))
+    shown = page(hostile, statistics)
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") >= 3
+    assert page("empty", Statistics()).count("nothing to show") == 4
 
 
 def test_a_distribution_knows_its_quantiles():
