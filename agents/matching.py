@@ -64,6 +64,11 @@ def closest(text: str, goals: Iterable[SubGoal], others: Iterable[SubGoal] = ())
     return goals[shares.index(best)] if best >= 0.5 else None
 
 
+def holds(text: str, part: str) -> bool:
+    """Whether a message holds a text word for word, in whatever case and spacing."""
+    return _flat(part) in _flat(text)
+
+
 def is_named(text: str, goal: SubGoal) -> bool:
     """Whether a message calls a sub-goal by its label."""
     return _occurs(_flat(goal.label), _flat(text))

@@ -101,6 +101,10 @@ class Oracle(ScriptedAgent):
     def _answer(self, text: str) -> Words:
         if not self.goals:
             return say(self.rng, "oracle", "unsolvable")
+        fickle = self._asked_at_first(text)
+        if fickle is not None:
+            first = fickle.task.solve_at_first(fickle.subgoal.id)
+            return (yield from self.perform(first, "begin", fickle))
         due = self._due(text)
         if due:
             return (yield from self._work_on(due))
@@ -108,6 +112,19 @@ class Oracle(ScriptedAgent):
         for goal in self._meant(text):
             words.append((yield from self._look_into(goal, text)))
         return "\n\n".join(words) or say(self.rng, "oracle", "unplaced")
+
+    def _asked_at_first(self, text: str) -> Goal | None:
+        """The open sub-goal of which the message asks what its user will take back."""
+        return next(
+            (
+                goal
+                for goal in self.goals
+                if not goal.done
+                and goal.subgoal.at_first
+                and matching.holds(text, goal.subgoal.at_first)
+            ),
+            None,
+        )
 
     def _due(self, text: str) -> list[Goal]:
         """Open sub-goals that the message asks for, in the user's order.

@@ -63,6 +63,10 @@ class BoundTask:
         """The oracle's steps for a sub-goal, by either id."""
         return self.kit.solve(self.params, self._own(subgoal))
 
+    def solve_at_first(self, subgoal: str) -> Solution:
+        """The oracle's steps for what a sub-goal's user asks for at first, by either id."""
+        return self.kit.solve_at_first(self.params, self._own(subgoal))
+
     def review(self, subgoal: str) -> Solution:
         """The oracle's look at a finished sub-goal, by either id."""
         return self.kit.review(self.params, self._own(subgoal))

@@ -181,6 +181,14 @@ class Kit(ABC, Generic[P]):
     def solve(self, p: P, subgoal: str) -> Solution:
         """The oracle's steps for one sub-goal; branches on what the tools really return."""
 
+    def solve_at_first(self, p: P, subgoal: str) -> Solution:
+        """The oracle's steps for a sub-goal's `at_first`, before the user changes their mind.
+
+        Raises:
+            NotImplementedError: The kit's users know what they want.
+        """
+        raise NotImplementedError(f"{self.name}: nobody changes their mind about {subgoal}")
+
     @abstractmethod
     def review(self, p: P, subgoal: str) -> Solution:
         """Steps that look at the finished result when the user asks to verify it."""

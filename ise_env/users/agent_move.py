@@ -72,7 +72,8 @@ _ERROR = re.compile(
     r"|can not|failed to)|\b(it|this|that|the \w+( \w+)?) (failed|keeps failing|fails|errored"
     r"|timed out|does not exist|doesn't exist|could not be|couldn't be|cannot be|can't be"
     r"|is missing|was denied|(is|are) not available)\b|\b(permission denied|no such file"
-    r"|command not found|i (hit|got|ran into|encountered) (an?|the|some) (\w+ )?(error|problem"
+    r"|command not found|(got|am|was|'m) stuck|what i needed was not"
+    r"|i (hit|got|ran into|encountered) (an?|the|some) (\w+ )?(error|problem"
     r"|issue|obstacle)|(unfortunately|sorry)[, ].{0,60}\b(not|n't|unable|fail))",
     re.I,
 )

@@ -86,6 +86,8 @@ class Audit:
             in what was said.
         by_act: Turns on which the second look finds a rule broken, by act.
         by_style: The same by communication style.
+        false_accepts: Failed episodes that the user was satisfied with, by how closely they look.
+        false_rejects: Successful episodes that they were not satisfied with, the same.
         turns: Number of user turns of each valid episode.
         disclosure: Share of the intent's details told by turn 1, 2, 3, ...: mean over episodes.
         examples: A few turns for each rule that the second look found.
@@ -96,6 +98,8 @@ class Audit:
     found: Counter[str] = field(default_factory=Counter)
     by_act: dict[str, Rate] = field(default_factory=lambda: defaultdict(Rate))
     by_style: dict[str, Rate] = field(default_factory=lambda: defaultdict(Rate))
+    false_accepts: dict[str, Rate] = field(default_factory=lambda: defaultdict(Rate))
+    false_rejects: dict[str, Rate] = field(default_factory=lambda: defaultdict(Rate))
     turns: list[int] = field(default_factory=list)
     disclosure: list[float] = field(default_factory=list)
     examples: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -122,6 +126,8 @@ class Audit:
                 for rule in sorted({*self.rejected, *self.found})
             },
             "by_act": {act: rate.as_json() for act, rate in sorted(self.by_act.items())},
+            "false_accepts": {k: rate.as_json() for k, rate in sorted(self.false_accepts.items())},
+            "false_rejects": {k: rate.as_json() for k, rate in sorted(self.false_rejects.items())},
             "by_style": {style: rate.as_json() for style, rate in sorted(self.by_style.items())},
             "examples": dict(self.examples),
         }
@@ -211,10 +217,13 @@ def _ending(report: Audit, trajectory: Trajectory, turns: list[tuple[int, UserTu
         report.rates["late_stop"].add(checked is not None and len(turns) - checked >= LATE_TURNS)
     verdict = trajectory.user_verdict
     if verdict is not None and trajectory.success is not None:
+        looks = str(ledger.get("attentiveness") or "(not known)")
         if trajectory.success:
             report.rates["false_reject"].add(not verdict.satisfied)
+            report.false_rejects[looks].add(not verdict.satisfied)
         else:
             report.rates["false_accept"].add(verdict.satisfied)
+            report.false_accepts[looks].add(verdict.satisfied)
 
 
 class _Record:

@@ -22,6 +22,10 @@ def tables(audit: Audit) -> Iterator[Table]:
         for rule, counts in found["rules"].items():
             table.add_row(rule, str(counts["rejected_attempts"]), str(counts["found_in_said"]))
         yield table
+    for name, of in (("false_accepts", "Failed"), ("false_rejects", "Successful")):
+        judged = "satisfied" if of == "Failed" else "not satisfied"
+        if found[name]:
+            yield _rates(f"{of} episodes, user {judged}, by attentiveness", found[name])
     yield _rates("Any rule broken, by act", found["by_act"])
     yield _rates("Any rule broken, by communication style", found["by_style"])
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from ise_env.users.mailbox import Inbox
 from ise_env.users.protocol import Digest
 from ise_env.workspaces.protocol import (
     HOME,
@@ -33,6 +34,8 @@ GONE = "the machine: not answering"
 """The claim line when the agent has ended its own workspace."""
 _STATS = 48
 _WHOLE_READ = 256 * 1024
+_SCROLLED = 32_000
+"""Characters of a file after which nobody reads on."""
 
 CACHES = frozenset(
     {
@@ -68,6 +71,7 @@ class DigestBuilder:
         self._workspace = workspace
         self._user = user
         self._seen: dict[str, _State] = {}
+        self._inbox = Inbox(workspace) if workspace is not None else None
 
     def build(self, agent_text: str, *, tool_calls: int = 0) -> Digest:
         """Observe what happened since the last call.
@@ -106,7 +110,9 @@ class DigestBuilder:
             changes=changes,
             more_changes=len(new) - len(changes),
             heads=tuple((path, head) for path in wanted if (head := look.head(path))),
+            contents=tuple((path, text) for path in wanted if (text := look.text(path))),
             claims=tuple(claims[:MAX_CLAIMS]),
+            mail=self._inbox.news() if self._inbox is not None else (),
             tool_calls=tool_calls,
         )
 
@@ -131,6 +137,7 @@ def render(digest: Digest) -> str:
     if digest.more_changes:
         lines.append(f"(and {digest.more_changes} more files)")
     lines += [f"Looked at and found: {line}" for line in digest.claims]
+    lines += [f"New mail from {line}" for line in digest.mail]
     for path, head in digest.heads:
         lines += [f"First lines of {path}:", *("  | " + row for row in head.splitlines())]
     return "\n".join(lines) if lines else "(no file changed)"
@@ -213,23 +220,32 @@ class _Look:
     changed: Mapping[str, FileChange]
     folders: set[str]
     """Top-level folders in which anything changed, a repository's own files included."""
+    _texts: dict[str, str] = field(default_factory=dict)
 
     def head(self, path: str) -> str:
         """First lines of a file, names in a directory, or '' when there is nothing to read."""
+        return clip(self.text(path))
+
+    def text(self, path: str) -> str:
+        """A file as far as anybody would scroll; what `head` is cut from."""
+        if path not in self._texts:
+            self._texts[path] = self._text(path)[:_SCROLLED]
+        return self._texts[path]
+
+    def _text(self, path: str) -> str:
         stat = self.find(path)
         if stat is None:
             return ""
         try:
             if stat.kind == "directory":
-                names = [n for n in self.workspace.listdir(path) if not hidden(n)]
-                return clip("\n".join(names))
+                return "\n".join(n for n in self.workspace.listdir(path) if not hidden(n))
             raw = self._bytes(path, stat.size)
         except OSError:
             return ""
         text = raw.decode("utf-8", "replace")
         if "\0" in text or text.count("�") > len(text) // 20 + 1:
             return f"(not text, {_size(stat.size)})"
-        return clip(text)
+        return text
 
     def _bytes(self, path: str, size: int) -> bytes:
         if size <= _WHOLE_READ:

@@ -1,17 +1,14 @@
-"""What a request lets a person expect, and what of it they can see to be missing.
+"""What a request lets a person expect to be told, and whether a message holds it.
 
-Only the words of the request, the agent's words and the first lines of a result: no check. Where
-the text leaves a doubt, nothing is held against the result.
+Only the words of the request and the agent's words: no check. Where the text leaves a doubt,
+nothing is held against the message.
 """
 
 from __future__ import annotations
 
-import itertools
 import re
 from dataclasses import dataclass, field
 from typing import Literal
-
-from ise_env.users.digest import HEAD_CHARS, HEAD_LINES
 
 Kind = Literal["number", "id", "person", "reason"]
 
@@ -97,105 +94,3 @@ def _counts(number: re.Match[str], text: str, stems: set[str]) -> bool:
     end = re.compile(r"[.;]\s|\n|\Z").search(text, number.end())
     sentence = text[start + 1 : end.start() if end else None].lower()
     return not stems or any(stem in sentence for stem in stems)
-
-
-# -- looking into a result -----------------------------------------------------------------------
-
-_COLUMNS = re.compile(r"\bcolumns ([^;]+)", re.I)
-_KEYS = re.compile(r"\bkeys ([^;]+)", re.I)
-_PREFIX = re.compile(r"\bstarting with (\S+/)(?=[\s,.;]|$)")
-_SECTION = re.compile(r"\bsection `(#+ [^`<>]+)`")
-_SORTED = re.compile(r"one (?:a|per) line(?:,)? (?:and sorted|in alphabetical order)", re.I)
-_ONE_WORD = re.compile(r"^(?:and\s+)?`?([A-Za-z_]\w*)`?$")
-
-
-def visible_fault(request: str, path: str, head: str) -> Fault | None:
-    """What a person sees to be wrong who opens a result and knows what they asked for.
-
-    Args:
-        request: As it was asked.
-        path: Of the result.
-        head: Its first lines, perhaps all.
-    """
-    rows = [row for row in head.splitlines() if row.strip()]
-    if not rows or head.startswith("(not text"):
-        return None
-    whole = len(head.splitlines()) < HEAD_LINES and len(head) < HEAD_CHARS - 1
-    if path.lower().endswith(".csv"):
-        return _table_fault(request, path, rows, whole=whole)
-    if path.lower().endswith(".json") and whole:
-        lacking = [key for key in _listed(_KEYS, request, path) if f'"{key}"' not in head]
-        return _lacks(path, lacking[0]) if lacking else None
-    if (section := _SECTION.search(request)) and section[1] not in head and _is_first(request):
-        return _lacks(path, section[1])
-    return _list_fault(request, path, rows)
-
-
-def _is_first(request: str) -> bool:
-    return re.search(r"\b(above|on top|at the top)\b", request) is not None
-
-
-def _table_fault(request: str, path: str, rows: list[str], *, whole: bool) -> Fault | None:
-    header = [cell.strip(' "').lower() for cell in rows[0].split(",")]
-    lacking = [c for c in _listed(_COLUMNS, request, path) if c.lower() not in header]
-    if lacking:
-        return Fault(
-            "challenge.column",
-            f"{path}: no column {lacking[0]}",
-            {"path": path, "what": lacking[0]},
-        )
-    if len(rows) == 1 and whole and len(header) > 1:
-        return Fault("challenge.bare", f"{path}: only a header", {"path": path})
-    plain = [row for row in rows if '"' not in row and len(row) < 119]
-    widths = {row.count(",") for row in plain[: len(rows) if whole else -1]}
-    tabular = len(plain) == len(rows) > 2 and min(widths, default=0) > 0
-    if tabular and len(widths) > 1 and len(header) > 1:
-        odd = next((row for row in plain if row.count(",") != len(header) - 1), "")
-        if odd:
-            slots = {"path": path, "what": odd[:60]}
-            return Fault("challenge.ragged", f"{path}: uneven rows", slots)
-    return None
-
-
-def _list_fault(request: str, path: str, rows: list[str]) -> Fault | None:
-    """Of a file with one name a line."""
-    if not path.lower().endswith(".txt"):
-        return None
-    prefix = _PREFIX.search(request)
-    if prefix:
-        odd = next((row for row in rows if not row.startswith(prefix[1])), "")
-        if odd and not any(row.startswith(prefix[1]) for row in rows):
-            return Fault(
-                "challenge.prefix",
-                f"{path}: lines do not start with {prefix[1]}",
-                {"path": path, "what": prefix[1], "line": odd[:60]},
-            )
-    if _SORTED.search(request):
-        pairs = list(itertools.pairwise(rows))
-        if any(a > b for a, b in pairs) and any(a.lower() > b.lower() for a, b in pairs):
-            return Fault("challenge.order", f"{path}: not in order", {"path": path})
-    return None
-
-
-def _lacks(path: str, what: str) -> Fault:
-    return Fault("challenge.lacking", f"{path}: no {what}", {"path": path, "what": what})
-
-
-def _listed(pattern: re.Pattern[str], request: str, path: str) -> list[str]:
-    """Single words that a request lists after `columns` or `keys` of this very file."""
-    if request.count(path) != 1:
-        return []
-    match = pattern.search(request)
-    if match is None:
-        return []
-    names: list[str] = []
-    bare = re.sub(r"\([^)]*\)", " ", match[1])
-    for part in re.split(r",|\band\b", bare):
-        word = _ONE_WORD.match(part.strip())
-        if word is None:
-            first = re.match(r"\s*`?([A-Za-z_]\w*)`?\s*$", part)
-            if first:
-                names.append(first[1])
-            break
-        names.append(word[1])
-    return names if len(names) > 1 else []

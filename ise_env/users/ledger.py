@@ -35,6 +35,8 @@ class GoalState:
     answers: int = 0
     lookups: int = 0
     """Questions that the user asked about the result."""
+    verified: bool = False
+    """Whether a check of the result was asked for at the end."""
     answered: bool = False
     """Whether the kit's own answer has been given."""
     changed_mind: bool = False

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ise_env.users.agent_move import AgentMove
-from ise_env.users.digest import mentioned
-from ise_env.users.expecting import Fault, visible_fault
+from ise_env.users.digest import HEAD_CHARS, HEAD_LINES, mentioned
+from ise_env.users.expecting import Fault
+from ise_env.users.inspecting import miscounted, visible_fault
 from ise_env.users.ledger import GoalState, Ledger
 from ise_env.users.protocol import Digest
 
@@ -31,6 +32,7 @@ _ALREADY = re.compile(
 _FIGURE_OR_PATH = re.compile(r"\d|\w\.\w|\w/\w")
 _QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
 _FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
+_SHORT_OF = re.compile(r"(?<![\w.,/-])(\d{1,6}) of (?:the |all )?(\d{1,6})\b(?![.,]\d)")
 _WORD = re.compile(r"(?!(?:what|which|should|would|could|does|that|this|with)\b)[a-z]{4,}")
 _DETAIL = re.compile(r"\b(which|where|what|who|path|file|folder|branch|column|name)\b", re.I)
 _KINDS = {
@@ -51,7 +53,12 @@ class Question:
 
 
 def contradiction(
-    state: GoalState, digest: Digest, book: Ledger, looked_at: Sequence[str] = ()
+    state: GoalState,
+    digest: Digest,
+    book: Ledger,
+    looked_at: Sequence[str] = (),
+    *,
+    whole: bool = False,
 ) -> Fault | None:
     """The first thing seen that does not fit a result being there; None if all fits.
 
@@ -60,6 +67,7 @@ def contradiction(
         digest: What they see.
         book: What they know.
         looked_at: Places of the result that they looked at on purpose.
+        whole: Whether they read files to the end rather than their first lines.
     """
     removing = _REMOVES.search(state.goal.request) is not None
     for claim in digest.claims:
@@ -74,7 +82,8 @@ def contradiction(
             continue
         if finding in CASES:
             return Fault(f"challenge.{CASES[finding]}", claim, {"path": path})
-    return _untouched(state, digest, looked_at) or _at_fault(state, digest)
+    untouched = _untouched(state, digest, looked_at)
+    return untouched or _at_fault(state, digest, whole=whole)
 
 
 def _was_promised(path: str, state: GoalState) -> bool:
@@ -94,13 +103,21 @@ def _untouched(state: GoalState, digest: Digest, looked_at: Sequence[str]) -> Fa
     return None
 
 
-def _at_fault(state: GoalState, digest: Digest) -> Fault | None:
-    for path, head in digest.heads:
+def _at_fault(state: GoalState, digest: Digest, *, whole: bool) -> Fault | None:
+    read = digest.contents if whole else digest.heads
+    for path, text in read or digest.heads:
         if path in state.goal.artifacts:
-            fault = visible_fault(state.goal.request, path, head)
+            complete = whole or _is_whole(text)
+            fault = visible_fault(state.goal.request, path, text, whole=complete)
+            if fault is None and complete:
+                fault = miscounted(digest.agent_text, path, text)
             if fault is not None and fault.claim not in state.pointed_out:
                 return fault
     return None
+
+
+def _is_whole(head: str) -> bool:
+    return len(head.splitlines()) < HEAD_LINES and len(head) < HEAD_CHARS - 1
 
 
 def is_vague(move: AgentMove, digest: Digest) -> bool:
@@ -121,6 +138,12 @@ def question_about(state: GoalState, digest: Digest, book: Ledger) -> Question |
     expected = [p for p in state.goal.artifacts if p in heads or p in paths]
     text = digest.agent_text
     counted = "yes" if _FIGURE.search(text) else ""
+    short = _SHORT_OF.search(text)
+    if short and int(short[1]) < int(short[2]):
+        return Question("checkin.share", {"share": f"{short[1]} of {short[2]}"})
+    if digest.mail:
+        sender = digest.mail[0].partition(": ")[0].partition(" <")[0].strip('"')
+        return Question("checkin.mail", {"sender": sender}, (digest.mail[0],))
     for path in expected or list(heads) or paths:
         rows = [row.strip() for row in heads.get(path, "").splitlines() if row.strip()]
         line = rows[0] if rows and 3 < len(rows[0]) <= 60 and _QUOTABLE.match(rows[0]) else ""

@@ -70,8 +70,12 @@ class Digest:
     """How many more there were."""
     heads: tuple[tuple[str, str], ...] = ()
     """(path, first lines) of at most two files that this persona would open."""
+    contents: tuple[tuple[str, str], ...] = ()
+    """The same files as far as somebody would scroll who reads them whole; for no prompt."""
     claims: tuple[str, ...] = ()
     """Claim against reality, computed by code: `report.csv: not there`."""
+    mail: tuple[str, ...] = ()
+    """Mail that has come for the user since then: `Ada <ada@example.org>: Re: the offer`."""
     tool_calls: int = 0
     """How many tool calls the agent made since then (a person sees that it worked)."""
 

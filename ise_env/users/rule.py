@@ -1,8 +1,8 @@
 """RuleUser: a user without a model.
 
-A state machine over the ledger and what can be observed, phrased by the voice of the persona.
-One sub-goal a turn; a request holds `SubGoal.request` verbatim, every other turn about a
-sub-goal holds its label or the path of an artifact. It never sees a check.
+A state machine over the ledger and what can be observed; what it decides, a `Speaker` says in the
+voice of the persona. One sub-goal a turn; a request holds `SubGoal.request` verbatim, every other
+turn about a sub-goal holds its label or the path of an artifact. It never sees a check.
 """
 
 from __future__ import annotations
@@ -21,21 +21,19 @@ from ise_env.users.agent_move import AgentMove, classify
 from ise_env.users.digest import GONE
 from ise_env.users.expecting import Fault, is_told, wanted
 from ise_env.users.language import language_of
-from ise_env.users.ledger import GoalState, Ledger, answer_of, asked_as
-from ise_env.users.phrasing import (
-    Phrasebook,
-    capital,
-    goal_slots,
-    introduction,
-    voice_for,
-)
+from ise_env.users.ledger import GoalState, Ledger, answer_of
+from ise_env.users.phrasing import capital, goal_slots, voice_for
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn, UserVerdict
-from ise_env.users.split import NAMELESS, Split, split
+from ise_env.users.speaking import Speaker
+from ise_env.users.split import Split, split
+from ise_env.users.temperament import Attentiveness
 from ise_env.workspaces.protocol import FileChange
 
 VERSION = "1"
 MAX_TURNS = 18
 """A person does not go on for ever: after that many turns of their own they leave."""
+_LONG = 8
+"""After so many turns nobody asks for one more check."""
 _MAX_COMPLAINTS = 2
 _MAX_ANSWERS = 2
 _PLACES = frozenset(f"challenge.{case}" for case in looking.CASES.values())
@@ -72,15 +70,11 @@ class RuleUser:
         pieces = None if subgoals else pieces or split(intent.utterance)
         self.context = pieces.context if pieces else ()
         self.book = Ledger(tuple(subgoals) if pieces is None else pieces.subgoals)
-        self._persona = intent.persona
         self.voice = voice_for(intent.persona, spoken(intent), rng)
-        self._phrases = Phrasebook(self.voice, rng)
+        self._speaker = Speaker(self.book, self.voice, rng, intent.persona)
         self._habits = temperament.draw(rng, self.voice, len(self.book.goals))
         self._rng = rng
         self._grounded = grounded
-        self._digest = Digest("")
-        self._pointed_out_at = -2
-        """How many turns there were when a path was acknowledged last."""
         self._patience = self._habits.patience
         self._curiosity = self._habits.curiosity
         self.provenance = UserProvenance(name=name, version=VERSION, scripted=True)
@@ -89,28 +83,14 @@ class RuleUser:
 
     def open(self) -> UserTurn:
         """Say the first words: the first step, with more or less of a preamble."""
-        state = next(iter(self.book.goals.values()))
-        slots = {**introduction(self._persona), **goal_slots(asked_as(state.goal, "request"))}
-        kind: str = self._habits.opening
-        goals = list(self.book.goals.values())
-        named = goals[-1].goal.label != NAMELESS
-        if kind == "goal" and named and not self.context:
-            if _of_one_task(goals[0].goal, goals[-1].goal):
-                slots["label_last"] = goals[-1].goal.label
-            elif self._phrases.has("open.context", **slots):
-                kind = "context"
-        if self.context and kind != "straight":
-            kind, slots["own"] = "own", _bounded(self.context)
-        if not self._phrases.has(f"open.{kind}", **slots):
-            kind = "straight"
-        return self._request(state, self._phrases.say(f"open.{kind}", **slots))
+        return self._speaker.opening(self._habits.opening, self.context)
 
     def wants_to_open(self, agent_text: str, changes: tuple[FileChange, ...]) -> tuple[str, ...]:
         """Look where the result should be, as closely as this person looks."""
         state = self.book.focus
         if state is None or not self._grounded:
             return ()
-        habit = self._habits.attentiveness
+        habit = self.attentiveness
         if classify(agent_text).kind in ("asked", "asked_to_confirm", "silent"):
             return ()
         expected = list(state.goal.artifacts)
@@ -127,7 +107,7 @@ class RuleUser:
         move = classify(digest.agent_text)
         self.book.moves.append(move)
         self.book.heard.append(digest.agent_text)
-        self._digest = digest
+        self._speaker.digest = digest
         state = self.book.focus
         self._take_in(digest, state)
         if state is not None and not move.waits:
@@ -161,13 +141,18 @@ class RuleUser:
         return digest if self._grounded else Digest(digest.agent_text)
 
     def ledger(self) -> dict[str, Any]:
-        """Believed state of every sub-goal and revealed facts."""
-        return self.book.dump()
+        """Believed state of every sub-goal, revealed facts, how closely this person looks."""
+        return {**self.book.dump(), "attentiveness": self.attentiveness}
+
+    @property
+    def attentiveness(self) -> Attentiveness:
+        """How closely this person looks at results."""
+        return self._habits.attentiveness
 
     @property
     def case(self) -> str:
         """Which kind of wording the last turn used (`ask.next`, `challenge.missing`, ...)."""
-        return self._phrases.last
+        return self._speaker.case
 
     @property
     def _checking(self) -> bool:
@@ -183,7 +168,9 @@ class RuleUser:
         if move.kind in ("asked", "asked_to_confirm") and state.answers <= _MAX_ANSWERS:
             return self._answer(state, move)
         looked_at = self.wants_to_open(digest.agent_text, digest.changes)
-        wrong = looking.contradiction(state, digest, self.book, looked_at)
+        wrong = looking.contradiction(
+            state, digest, self.book, looked_at, whole=self.attentiveness == "audits"
+        )
         if wrong and move.kind in ("claimed_done", "said", "partial"):
             return self._complain(state, wrong)
         if move.kind in ("silent", "promised", "partial", "reported_error", "declined"):
@@ -202,30 +189,26 @@ class RuleUser:
         self._curiosity -= 1
         if goal.answer and not state.answered and looking.same_matter(move.question, goal.question):
             state.answered = True
-            used, new = self.book.reveal([answer_of(goal)])
+            told = (answer_of(goal),)
             answer = f"{capital(goal.answer.rstrip('.'))}."
             if _SORRY.match(answer):
-                return self._say("answer", state, answer, used=used, new=new)
-            return self._about_goal(
-                "answer", state, "answer.known", answer=answer, used=used, new=new
-            )
+                return self._speaker.say("answer", state, answer, told=told)
+            return self._speaker.about("answer", state, "answer.known", answer=answer, told=told)
         if move.kind == "asked_to_confirm":
-            return self._about_goal("confirm", state, "confirm.goal")
+            return self._speaker.about("confirm", state, "confirm.goal")
         if goal.facts and state.answers == 1 and looking.asks_for_detail(move.question):
             facts = ", ".join(fact.value for fact in goal.facts[:6])
-            used, new = self.book.reveal(goal.facts[:6])
-            return self._about_goal(
-                "answer", state, "answer.facts", facts=facts, used=used, new=new
+            return self._speaker.about(
+                "answer", state, "answer.facts", facts=facts, told=goal.facts[:6]
             )
         if state.answers > _MAX_ANSWERS:
             self._patience -= 1
-        return self._about_goal("answer", state, "answer.free")
+        return self._speaker.about("answer", state, "answer.free")
 
     def _change_mind(self, state: GoalState) -> UserTurn:
         """Take back what was asked at first; the kit declared what is wanted instead."""
         state.changed_mind = True
-        used, new = self.book.reveal(state.goal.facts)
-        return self._about_goal("change_mind", state, "change_mind.goal", used=used, new=new)
+        return self._speaker.about("change_mind", state, "change_mind.goal", told=state.goal.facts)
 
     def _complain(self, state: GoalState, fault: Fault) -> UserTurn:
         """What is there is not what was asked for: say so, insist once, then let it be."""
@@ -238,9 +221,10 @@ class RuleUser:
         claim = (fault.claim,)
         again = state.complaints > 1 and fault.case in _PLACES
         slots = {**goal_slots(state.goal), **fault.slots}
-        if again or not self._phrases.has(fault.case, **slots):
-            return self._about_goal("correct", state, "correct.goal", observed=claim)
-        return self._say("challenge", state, self._phrases.say(fault.case, **slots), observed=claim)
+        if again or not self._speaker.phrases.has(fault.case, **slots):
+            return self._speaker.about("correct", state, "correct.goal", observed=claim)
+        words = self._speaker.phrases.say(fault.case, **slots)
+        return self._speaker.say("challenge", state, words, observed=claim)
 
     def _press(self, state: GoalState, kind: str) -> UserTurn:
         """The agent stopped half-way: push, as long as patience lasts."""
@@ -254,9 +238,9 @@ class RuleUser:
         act: Act = "answer" if kind == "insist" else "status"
         want = wanted(state.goal.request)
         slots = goal_slots(state.goal) | ({"wanted": want.what} if want is not None else {})
-        if not self._phrases.has(f"{key}.goal", **slots):
+        if not self._speaker.phrases.has(f"{key}.goal", **slots):
             key = "vague"
-        return self._say(act, state, self._phrases.say(f"{key}.goal", **slots))
+        return self._speaker.say(act, state, self._speaker.phrases.say(f"{key}.goal", **slots))
 
     def _let_go(self, state: GoalState) -> UserTurn:
         """Give a sub-goal up: go on without it, or leave altogether."""
@@ -265,10 +249,7 @@ class RuleUser:
         failed = len(self.book.with_state("failed"))
         if self._patience <= 0 or following is None or failed * 2 > len(self.book.goals):
             return self._give_up(state)
-        remark = self._phrases.say("waive.goal", **goal_slots(state.goal))
-        turn = self._next_request(following, remark)
-        self._phrases.last = "waive.goal"
-        return turn
+        return self._speaker.instead(state, following)
 
     def _settle(self, state: GoalState, digest: Digest) -> UserTurn:
         """Nothing speaks against it: believe it, look closer, or go on."""
@@ -278,8 +259,9 @@ class RuleUser:
             return closer
         following = self.book.next_pending
         if following is not None:
-            return self._next_request(following, self._acknowledge(state))
-        if not self._checking:
+            return self._speaker.next_request(following, self._speaker.acknowledgement(state))
+        checks = sum(s.verified for s in self.book.goals.values())
+        if not self._checking or (checks < self._habits.checks and self._another_check()):
             return self._verify(state)
         if self.book.may_close():
             return self._give_up(state)
@@ -287,30 +269,17 @@ class RuleUser:
             return self._give_up(self.book.with_state("failed")[0])
         return self._close(state)
 
+    def _another_check(self) -> bool:
+        """Whether there is another result that can be seen and was not asked about."""
+        return len(self.book.turns) < _LONG and any(
+            not (s.verified or s.lookups) and any(p in self.book.seen for p in s.goal.artifacts)
+            for s in self.book.with_state("done")
+        )
+
     def _bears(self, *, free: bool = False) -> bool:
         if not free:
             self._patience -= 1
         return self._patience > 0
-
-    # -- speaking ----------------------------------------------------------------------------
-
-    def _acknowledge(self, state: GoalState) -> str:
-        """A word on what was just done, at times; only what was seen is acknowledged, once."""
-        if self._rng.random() < 0.45:
-            return ""
-        new = [
-            place
-            for place in state.goal.artifacts
-            if place in self.book.seen and place not in self.book.acknowledged
-        ]
-        told = state.lookups > 0 or state.answers > 0 or wanted(state.goal.request) is not None
-        if new and not told and len(self.book.turns) > self._pointed_out_at + 1:
-            self._pointed_out_at = len(self.book.turns)
-            self.book.acknowledged.add(new[0])
-            key = "ack.seen" if new[0] in self.book.came else "ack.changed"
-            if self._phrases.has(key, path=new[0]):
-                return self._phrases.say(key, path=new[0])
-        return self._phrases.say("ack.plain")
 
     def _look_closer(self, state: GoalState, digest: Digest) -> UserTurn | None:
         """Ask about a result that can be seen, if this person is curious."""
@@ -319,124 +288,57 @@ class RuleUser:
         left = sum(s.believed == "pending" for s in self.book.goals.values()) + 1
         if self._rng.random() > self._curiosity / left:
             return None
-        looked = looking.question_about(state, digest, self.book)
-        if looked is None or not self._phrases.fresh(
-            looked.case, **goal_slots(state.goal), **looked.slots
-        ):
+        asked = looking.question_about(state, digest, self.book)
+        slots = goal_slots(state.goal)
+        if asked is None or not self._speaker.phrases.fresh(asked.case, **slots, **asked.slots):
             return None
         state.lookups += 1
         self._curiosity -= 1
-        return self._about_goal(
-            "status", state, looked.case, observed=looked.observed, **looked.slots
+        return self._speaker.about(
+            "status", state, asked.case, observed=asked.observed, told=(), **asked.slots
         )
 
-    def _request(self, state: GoalState, message: str) -> UserTurn:
-        state.believed = "asked"
-        state.asked_at = len(self.book.turns) + 1
-        used, new = self.book.reveal(asked_as(state.goal, "request").facts)
-        return self._say("request", state, message, used=used, new=new)
-
-    def _next_request(self, state: GoalState, remark: str) -> UserTurn:
-        last = sum(s.believed == "pending" for s in self.book.goals.values()) == 1
-        key = "ask.last" if last else "ask.next"
-        words = self._phrases.say(key, **goal_slots(asked_as(state.goal, "request")))
-        return self._request(state, f"{remark} {words}".strip())
-
     def _verify(self, last: GoalState) -> UserTurn:
-        """Ask once for a check of the result that can best be looked at."""
-        self.book.verification_at = len(self.book.turns) + 1
-        done = self.book.with_state("done") or [last]
+        """Ask for a check of the result that can best be looked at."""
+        self.book.verification_at = self.book.verification_at or len(self.book.turns) + 1
+        done = [s for s in self.book.with_state("done") if not s.verified] or [last]
         visible = [s for s in done if any(p in self.book.seen for p in s.goal.artifacts)]
         doubtful = [s for s in done if s.goal.artifacts and not s.touched and self._grounded]
-        state = (doubtful or visible or done)[-1]
+        unasked = [s for s in visible if not s.lookups] if self.attentiveness == "audits" else []
+        state = (doubtful or unasked or visible or done)[-1]
+        state.verified = True
         paths = [p for p in state.goal.artifacts if p in self.book.seen]
         if paths and posixpath.basename(paths[0].rstrip("/")) not in state.goal.label:
-            return self._about_goal("status", state, "verify.path", path=paths[0])
-        return self._about_goal("status", state, "verify.goal")
+            return self._speaker.about("status", state, "verify.path", path=paths[0])
+        return self._speaker.about("status", state, "verify.goal")
 
     def _close(self, state: GoalState) -> UserTurn:
         done = len(self.book.with_state("done"))
         verdict = UserVerdict(satisfied=True, reason=f"all {done} steps look done")
-        return self._say("close", state, self._phrases.say("close.done"), verdict=verdict)
+        words = self._speaker.phrases.say("close.done")
+        return self._speaker.say("close", state, words, verdict=verdict)
 
     def _give_up(self, state: GoalState | None, *, machine: bool = False) -> UserTurn:
         state = state or next(iter(self.book.goals.values()))
-        missing = [s.goal.label for s in self.book.goals.values() if s.believed != "done"]
-        reason = (
-            "the machine is gone" if machine else f"not done: {'; '.join(missing) or 'nothing'}"
-        )
+        missing = [s for s in self.book.goals.values() if s.believed != "done"]
+        named = "; ".join(_complaint(s) for s in missing) or "nothing"
+        reason = "the machine is gone" if machine else f"not done: {named}"
         key = "give_up.machine" if machine else "give_up.goal"
         verdict = UserVerdict(satisfied=False, reason=reason[:500])
-        words = self._phrases.say(key, **goal_slots(state.goal))
-        return self._say("give_up", state, words, verdict=verdict)
+        words = self._speaker.phrases.say(key, **goal_slots(state.goal))
+        return self._speaker.say("give_up", state, words, verdict=verdict)
 
-    def _about_goal(
-        self,
-        act: Act,
-        state: GoalState,
-        key: str,
-        *,
-        observed: tuple[str, ...] = (),
-        used: Sequence[str] = (),
-        new: Sequence[str] = (),
-        **slots: str,
-    ) -> UserTurn:
-        words = self._phrases.say(key, **{**goal_slots(state.goal), **slots})
-        return self._say(act, state, words, observed=observed, used=used, new=new)
 
-    def _say(
-        self,
-        act: Act,
-        state: GoalState,
-        message: str,
-        *,
-        observed: tuple[str, ...] = (),
-        used: Sequence[str] = (),
-        new: Sequence[str] = (),
-        verdict: UserVerdict | None = None,
-    ) -> UserTurn:
-        turn = UserTurn(
-            act=act,
-            subgoal=state.goal.id,
-            facts_used=list(used),
-            new_facts=list(new),
-            observed=list(dict.fromkeys([*observed, *self._pointed_at(message, observed)])),
-            message=message,
-            verdict=verdict,
-        )
-        return self.book.record(turn)
-
-    def _pointed_at(self, message: str, claims: Sequence[str]) -> list[str]:
-        """Paths in the user's own words that they have before their eyes, claims left out."""
-        digest = self._digest
-        before = {c.path for c in digest.changes if c.change != "deleted"}
-        before |= {path for path, _ in digest.heads} | set(self.book.seen)
-        claimed = {claim.partition(": ")[0] for claim in claims}
-        named = [m.group().rstrip("/.,") for m in _PATH_LIKE.finditer(message)]
-        return [p for p in named if p in before - claimed and ("/" in p or "." in p)]
+def _complaint(state: GoalState) -> str:
+    """What was wrong with a step, as far as this person could see."""
+    seen = ", ".join(sorted(state.pointed_out))
+    return f"{state.goal.label} ({seen})" if seen else state.goal.label
 
 
 _SORRY = re.compile(r"(sorry|oh|ah|my mistake|oops)\b", re.I)
 """An answer that begins so stands on its own: nobody is happy to be asked, and sorry."""
-_PATH_LIKE = re.compile(r"[\w@+~-][\w.@+/-]*")
-
-
-def _of_one_task(first: SubGoal, last: SubGoal) -> bool:
-    """Whether one leads to the other: two steps of the same task, `t1.fetch` and `t1.sort`."""
-    task, dot, _ = first.id.partition(".")
-    return bool(dot) and first.id != last.id and last.id.startswith(f"{task}.")
 
 
 def spoken(intent: Intent) -> str:
     """The language of an intent's utterance; what the record says where that is uncertain."""
     return language_of(intent.utterance[:2_000]) or intent.language
-
-
-def _bounded(sentences: Sequence[str], limit: int = 320) -> str:
-    """As many of the person's own sentences as fit."""
-    kept = ""
-    for sentence in sentences:
-        if kept and len(kept) + len(sentence) > limit:
-            break
-        kept = f"{kept} {sentence}".strip()
-    return kept if len(kept) <= limit else kept[: limit - 3].rsplit(" ", 1)[0] + "..."

@@ -17,6 +17,8 @@ _LOOKS: dict[str, tuple[float, float, float]] = {
     "formal": (0.2, 0.5, 0.3),
     "casual": (0.4, 0.5, 0.1),
 }
+_CURIOUS: dict[Attentiveness, int] = {"trusting": -1, "spot-checks": 0, "audits": 1}
+_CHECKS: dict[Attentiveness, int] = {"trusting": 1, "spot-checks": 1, "audits": 2}
 _TURNS_MEAN, _TURNS_SPREAD = 6.9, 0.9
 
 
@@ -30,6 +32,8 @@ class Temperament:
     """Disappointments that they put up with before they leave."""
     curiosity: int
     """How many questions about results they would ask in all, if there is something to see."""
+    checks: int = 1
+    """How many results they ask to have checked at the end."""
 
 
 def draw(rng: np.random.Generator, voice: Voice, steps: int) -> Temperament:
@@ -50,4 +54,5 @@ def draw(rng: np.random.Generator, voice: Voice, steps: int) -> Temperament:
     opening = openings[int(rng.choice(3, p=(0.4, 0.3, 0.3)))]
     patience = int(rng.integers(3, 6)) - (voice.name == "terse")
     wished = round(float(rng.normal(_TURNS_MEAN, _TURNS_SPREAD)))
-    return Temperament(attentiveness, opening, patience, max(0, wished - steps - 2))
+    curiosity = max(0, wished - steps - 2 + _CURIOUS[attentiveness])
+    return Temperament(attentiveness, opening, patience, curiosity, _CHECKS[attentiveness])

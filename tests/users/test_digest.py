@@ -8,7 +8,7 @@ import pytest
 
 from ise_env.users import digest
 from ise_env.users.digest import DigestBuilder, mentioned, render
-from ise_env.workspaces.protocol import FileChange, SeedFile, Workspace
+from ise_env.workspaces.protocol import HOME, FileChange, SeedFile, Workspace
 
 
 class Looker:
@@ -140,3 +140,30 @@ def test_without_a_workspace_only_the_text_is_seen() -> None:
 def test_paths_are_found_in_text() -> None:
     text = "See `a/b.csv`, ./c.md. v1.2 3.14 www.site.com (d.py) e.g. https://x.org/y.csv"
     assert mentioned(text) == ["a/b.csv", "./c.md", "d.py"]
+
+
+MAIL = (
+    b"From: Ada Okoro <ada@example.org>\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\n\nThe price is 12.\n"
+)
+
+
+def test_mail_that_comes_is_seen_once_and_what_lay_there_is_no_news(workspace: Workspace) -> None:
+    workspace.write(f"{HOME}/Maildir/new/1.one.host", MAIL)
+    watching = DigestBuilder(workspace)
+    workspace.run(
+        f"mv {HOME}/Maildir/new/1.one.host {HOME}/Maildir/one && mkdir {HOME}/Maildir/cur"
+    )
+    workspace.run(f"mv {HOME}/Maildir/one {HOME}/Maildir/cur/1.one.host:2,S")
+    workspace.write(f"{HOME}/Maildir/new/2.two.host", MAIL)
+    seen = watching.build("Sent.")
+    assert seen.mail == ("Ada Okoro <ada@example.org>: Grüße",)
+    assert "New mail from Ada Okoro" in render(seen)
+    assert "The price" not in render(seen)
+    assert watching.build("").mail == ()
+
+
+def test_a_broken_mailbox_is_nobodys_failure(workspace: Workspace) -> None:
+    watching = DigestBuilder(workspace)
+    workspace.run(f"mkdir -p {HOME}/Maildir/new/folder && echo x > {HOME}/Maildir/cur")
+    workspace.write(f"{HOME}/Maildir/new/3.host", b"\xff\x00")
+    assert watching.build("").mail == ("nobody: (no subject)",)

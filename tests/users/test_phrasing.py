@@ -27,6 +27,10 @@ FALLS_BACK = frozenset(
     {
         *("tell.goal", "declined.goal", "ack.changed", "challenge.column", "challenge.bare"),
         *("challenge.ragged", "challenge.prefix", "challenge.order", "challenge.lacking"),
+        "challenge.count",
+        "challenge.value",
+        "checkin.share",
+        "checkin.mail",
     }
 )
 """Wordings that only English requests call for, or that others stand in for."""
@@ -48,6 +52,7 @@ def test_every_voice_can_say_everything(name: str) -> None:
     slots = dict.fromkeys(
         ["clause", "clause_cap", "label", "label_cap", "path", "answer", "facts", "figure"], "x"
     )
+    slots |= dict.fromkeys(["claimed", "counted", "share", "sender"], "3")
     slots |= {"wanted": "how many", "what": "x", "line": "x"} if name in ENGLISH else {}
     phrases = Phrasebook(voices()[name], np.random.default_rng(0))
     for key in voices()["common"].wordings:

@@ -11,7 +11,7 @@ import pytest
 from ise_env.agents import make_agent
 from ise_env.agents.protocol import AgentContext
 from ise_env.env import IntentEnv
-from ise_env.intents.model import Intent
+from ise_env.intents.model import Intent, Task
 from ise_env.intents.sampler import sample
 from ise_env.rewards.spec import Check
 from ise_env.tasks.bind import BoundTask
@@ -119,3 +119,19 @@ def test_an_audit_finds_what_no_lock_let_through(local_backend) -> None:
     report = audit(run).as_json()
     assert report["rates"]["drift_after_lock"]["rate"] > 0.5
     assert report["users"] == {"llm+no-lock": 2}
+
+
+def test_a_change_of_mind_happens_and_the_checks_follow_it(local_backend) -> None:
+    params = {"folder": "shoot", "content": 7, "prefix": "DSC", "photos": 8, "swaps": False}
+    task = Task(
+        id="t1", title="Rename photos", domain="file-io", kit="file-io/rename-photos", version=2,
+        params={**params, "at_first": "lost.txt"},
+    )  # fmt: skip
+    intent = Intent(id="fickle", utterance="Rename my photos by the manifest.", tasks=(task,))
+    trajectory = play(intent, "rule", 3, "oracle")
+    acts = [m["x"]["user"]["act"] for m in trajectory.messages if m["role"] == "user"]
+    assert acts[:2] == ["request", "change_mind"]
+    assert "shoot/lost.txt" in said(trajectory)[0] and "missing.txt" not in said(trajectory)[0]
+    assert "shoot/missing.txt" in said(trajectory)[1]
+    assert trajectory.success
+    assert trajectory.user_verdict is not None and trajectory.user_verdict.satisfied

@@ -22,6 +22,7 @@ DAYS = {
     "every Saturday and Sunday": "* * 6,0",
     "on the first of every month": "1 * *",
 }
+SCRIPTS = ("count-rows.sh", "row-report.sh", "tally.sh")
 
 
 class Params(KitParams):
@@ -32,6 +33,8 @@ class Params(KitParams):
     hour: int
     minute: int
     tables: int
+    at_first: str = ""
+    """The script's name that this person asks for before they change their mind."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class ScheduleScript(Kit[Params]):
     """A script to schedule."""
 
     name = "automation-flow/schedule-script"
+    version = 2
     title = "Write a script and schedule it"
     description = "Write a counting script and add a crontab line that runs it."
     folders = ("jobs", "nightly", "housekeeping")
@@ -83,10 +87,13 @@ class ScheduleScript(Kit[Params]):
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
         """Harder: rarer schedules."""
         kinds = list(DAYS)[: {"simple": 2, "medium": 4, "complex": 5}[complexity]]
+        script = one(rng, SCRIPTS)
+        others = [name for name in SCRIPTS if name != script]
         return Params(
             folder=one(rng, self.folders),
             content=content_seed(rng),
-            script=one(rng, ("count-rows.sh", "row-report.sh", "tally.sh")),
+            script=script,
+            at_first=one(rng, others) if rng.random() < 0.3 else "",
             days=one(rng, kinds),
             hour=int(rng.integers(5, 23)),
             minute=int(rng.integers(1, 60)),
@@ -101,12 +108,19 @@ class ScheduleScript(Kit[Params]):
         """The script, then its schedule."""
         script, when = f"{p.folder}/{p.script}", f"{p.days} at {p.hour:02d}:{p.minute:02d}"
         log, crontab = f"{p.folder}/{p.script[:-3]}.log", f"{p.folder}/crontab"
+
+        def wish(path: str) -> str:
+            return (
+                f"write an executable shell script {path} that takes a folder as its "
+                "only argument and prints, for every .csv file in it, the file's name, one space "
+                "and the number of rows below the header, one file a line and sorted by name"
+            )
+
         return (
             SubGoal(
                 id="script",
-                request=f"write an executable shell script {script} that takes a folder as its "
-                "only argument and prints, for every .csv file in it, the file's name, one space "
-                "and the number of rows below the header, one file a line and sorted by name",
+                request=wish(script),
+                at_first=wish(f"{p.folder}/{p.at_first}") if p.at_first else "",
                 label=f"the script {p.script}",
                 facts=(Fact("script", script),),
                 artifacts=(script,),
@@ -173,6 +187,10 @@ class ScheduleScript(Kit[Params]):
         if subgoal == "script":
             return self._script(p, skip_header=True)
         return self._schedule(p, DAYS[p.days])
+
+    def solve_at_first(self, p: Params, subgoal: str) -> Solution:
+        """The same script under the name that was wanted first."""
+        return self._script(p.model_copy(update={"script": p.at_first}), skip_header=True)
 
     def review(self, p: Params, subgoal: str) -> Solution:
         """Run the script again, or show the crontab."""

@@ -39,6 +39,8 @@ class Params(KitParams):
     photos: int
     swaps: bool
     """Whether some new names are old names of other photos."""
+    at_first: str = ""
+    """The file for the missing names that this person asks for before they change their mind."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class RenamePhotos(Kit[Params]):
     """Photos to rename."""
 
     name = "file-io/rename-photos"
+    version = 2
     title = "Rename photos by a manifest"
     description = "Rename files as a CSV manifest says, settle clashes by a rule, lose nothing."
     obstacle = "new names that clash, and rows whose photo is not there"
@@ -114,6 +117,7 @@ class RenamePhotos(Kit[Params]):
             prefix=one(rng, PREFIXES),
             photos=SIZES[complexity],
             swaps=complexity != "simple",
+            at_first=one(rng, ("lost.txt", "not-there.txt")) if rng.random() < 0.3 else "",
         )
 
     def seed(self, p: Params) -> Seed:
@@ -125,11 +129,18 @@ class RenamePhotos(Kit[Params]):
         photos, manifest, missing = (
             f"{p.folder}/{n}" for n in ("photos", "manifest.csv", "missing.txt")
         )
+
+        def wish(path: str) -> str:
+            return (
+                f"write the file names that {manifest} lists but {photos} does not have to "
+                f"{path}, one a line and sorted"
+            )
+
         return (
             SubGoal(
                 id="missing",
-                request=f"write the file names that {manifest} lists but {photos} does not have to "
-                f"{missing}, one a line and sorted",
+                request=wish(missing),
+                at_first=wish(f"{p.folder}/{p.at_first}") if p.at_first else "",
                 label="the list of missing photos",
                 facts=(Fact("missing", missing),),
                 artifacts=(missing,),
@@ -171,7 +182,11 @@ class RenamePhotos(Kit[Params]):
 
     def solve(self, p: Params, subgoal: str) -> Solution:
         """Plan all names, move in two rounds; compare with the manifest."""
-        return self._rename(p) if subgoal == "rename" else self._missing(p)
+        return self._rename(p) if subgoal == "rename" else self._missing(p, "missing.txt")
+
+    def solve_at_first(self, p: Params, subgoal: str) -> Solution:
+        """The same list under the name that was wanted first."""
+        return self._missing(p, p.at_first)
 
     def review(self, p: Params, subgoal: str) -> Solution:
         """List the folder or the file."""
@@ -225,7 +240,7 @@ class RenamePhotos(Kit[Params]):
         )
         return f"{p.folder}/missing.txt lists {plural(done.text, 'name')}."
 
-    def _missing(self, p: Params) -> Solution:
+    def _missing(self, p: Params, name: str) -> Solution:
         f = p.folder
         (listed,) = yield sh(
             "head -n 3 manifest.csv; ls photos | wc -l; wc -l manifest.csv", workdir=f
@@ -238,9 +253,9 @@ class RenamePhotos(Kit[Params]):
             workdir=f,
         )
         names = lost.text.split()
-        (saved,) = yield write(f"{f}/missing.txt", "\n".join(names) + "\n")
+        (saved,) = yield write(f"{f}/{name}", "\n".join(names) + "\n")
         if saved.failed:
             return f"The list could not be written: {saved.text}"
-        (counted,) = yield sh(f"wc -l {f}/missing.txt")
+        (counted,) = yield sh(f"wc -l {f}/{name}")
         number = found(r"^(\d+)", counted.text)
-        return f"Photos of the manifest that are not there: {number}. {f}/missing.txt names them."
+        return f"Photos of the manifest that are not there: {number}. {f}/{name} names them."

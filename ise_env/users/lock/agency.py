@@ -47,7 +47,12 @@ _OPENERS = frozenset(
     "ok okay sure great alright right done yes yep certainly understood absolutely perfect good"
     " fine well thanks so and then cool noted hi hello sorry oh ah hey".split()
 )
+_CLAUSE = frozenset("it they you i we he she so and now then for with in to from but".split())
 _INVERTED = frozenset("did do should can could may am would will have shall".split())
+_SERVING = frozenset(
+    "for to with ping notify update inform help assist show send guide support keep walk give get"
+    " let bring provide message email text brief".split()
+)
 _PARTICIPLES = frozenset("done run gone begun come become put set cut split read".split())
 _OTHERS = frozenset("it that this you the there they your he she somebody someone".split())
 _NAMES_A_THING = frozenset(
@@ -133,6 +138,14 @@ def is_question(sentence: str) -> bool:
     return sentence.rstrip(" )\"'*").endswith(("?", "？")) or _QUESTION.match(sentence) is not None
 
 
+def statement_of(sentence: str) -> str:
+    """What of a sentence is said rather than asked: `I fixed it, all right?` -> `I fixed it`."""
+    if not is_question(sentence):
+        return sentence
+    before = sentence.rpartition(",")[0]
+    return "" if is_question(before) else before
+
+
 def works(text: str, things: frozenset[str], *, leaving: bool = False) -> bool:
     """Whether the speaker reports, announces or offers work on the machine as their own.
 
@@ -162,7 +175,7 @@ class _Sentence:
     def __init__(self, text: str, things: frozenset[str]) -> None:
         self._plain = _plain(text)
         self._tokens = _tokens(self._plain)
-        self._asks = is_question(text)
+        self._text = text
         self._things = things
 
     def works(self, *, leaving: bool) -> bool:
@@ -187,7 +200,7 @@ class _Sentence:
             return False
         aux, verb, after = clause
         if leaving and "will" in aux:
-            return False
+            return _for_you(after)
         reports = bool(aux) or _past(verb) or before == "while"
         if _is_own(verb, after):
             return reports and self._and_works(after)
@@ -207,8 +220,7 @@ class _Sentence:
 
     def _elided(self) -> bool:
         """Whether it reports or announces work without a subject: `Just fixed the header`."""
-        statement = self._plain.rpartition(",")[0] if self._asks else self._plain
-        rest = _tokens(statement)
+        rest = _tokens(_plain(statement_of(self._text)))
         while rest and (rest[0] in _OPENERS or rest[0] in _ADVERBS):
             rest = rest[1:]
         if len(rest) < 2:
@@ -233,7 +245,8 @@ class _Sentence:
         head, noun = rest[0], rest[1:4]
         if head in ("…", "it", "them", "everything", "your") or "." in head or "/" in head:
             return True
-        if head in ("this", "that", "these", "those", "all", "both") and not noun:
+        alone = not noun or noun[0] in _CLAUSE
+        if head in ("this", "that", "these", "those", "all", "both") and alone:
             return True
         about = any(t[:6] in self._things or t.rstrip("s")[:6] in self._things for t in noun)
         if head in lexicon("numerals"):
@@ -281,6 +294,4 @@ def _past(verb: str) -> bool:
 def _for_you(after: Sequence[str]) -> bool:
     """Whether it is done for the other side: `send you ...`, `... for you`."""
     pairs = itertools.pairwise(after)
-    return after[:1] == ["you"] or any(
-        a in ("for", "to", "with") and b in ("you", "your") for a, b in pairs
-    )
+    return after[:1] == ["you"] or any(a in _SERVING and b in ("you", "your") for a, b in pairs)

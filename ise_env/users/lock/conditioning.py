@@ -103,7 +103,7 @@ def _is_path_of(path: str, known: str) -> bool:
 
 
 def _is_observation(value: str, scene: Scene, there: set[str]) -> bool:
-    text = "\n".join([*scene.digest.claims, *scene.observed, *there])
+    text = "\n".join([*scene.digest.claims, *scene.digest.mail, *scene.observed, *there])
     heads = "\n".join(head for _, head in scene.digest.heads)
     sources = f"{text}\n{heads}\n{scene.digest.agent_text}".lower()
     return value.strip().lower() in sources or any(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from ise_env.users.lock.agency import is_question, lexicon, sentences, works
+from ise_env.users.lock.agency import lexicon, sentences, statement_of, works
 from ise_env.users.lock.frames import frames
 from ise_env.users.lock.scene import Scene, Violation, content_words, ngrams, own_text, words
 from ise_env.users.protocol import UserTurn
@@ -41,7 +41,7 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     things = _THINGS | scene.known_stems
     if _is_english(text) and works(text, things, leaving=turn.act == "give_up"):
         broken.add("solution")
-    if turn.act != "give_up" and _names_a_technique(text, scene):
+    if _names_a_technique(text, scene, leaving=turn.act == "give_up"):
         broken.add("howto")
     if any(_reports_the_end(s) for s in sentences(text)):
         broken.add("report")
@@ -66,12 +66,15 @@ def _breaks(rule: str, text: str, scene: Scene) -> bool:
     )
 
 
-def _names_a_technique(text: str, scene: Scene) -> bool:
-    """Whether a statement or an order says how it is done, in words that nobody used before."""
+def _names_a_technique(text: str, scene: Scene, *, leaving: bool) -> bool:
+    """Whether a statement or an order says how it is done, in words that nobody used before.
+
+    Who leaves may say in any words what was too much for them, or how they will do it alone.
+    """
     for sentence in sentences(text):
-        if is_question(sentence):
+        if leaving and _OWN.search(sentence):
             continue
-        for token in _TOKEN.findall(sentence.lower()):
+        for token in _TOKEN.findall(statement_of(sentence).lower()):
             if token in lexicon("technique") and not scene.is_known(token):
                 return True
     return False
@@ -79,11 +82,11 @@ def _names_a_technique(text: str, scene: Scene) -> bool:
 
 def _reports_the_end(sentence: str) -> bool:
     """Whether a statement says that work is finished, without holding it against somebody."""
-    return (
-        _FINISHED.search(sentence) is not None
-        and not is_question(sentence)
-        and not _HELD_AGAINST.search(sentence)
-    )
+    found = _FINISHED.search(statement_of(sentence))
+    return found is not None and not _HELD_AGAINST.search(sentence)
+
+
+_OWN = re.compile(r"\b(?:i|me|my|myself|we|our)\b", re.I)
 
 
 _FINISHED = re.compile(

@@ -97,6 +97,7 @@ class Scene:
                 *self.observed,
                 *(f"{c.path} {c.size}" for c in digest.changes),
                 *digest.claims,
+                *digest.mail,
                 *(f"{path}\n{head}" for path, head in digest.heads),
             ]
         )
