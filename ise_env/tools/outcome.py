@@ -20,7 +20,7 @@ call recovers a failure when all of this holds:
      are one program, a script is the same by itself and under its interpreter. A folder in common
      is not enough. A merge, rebase or the like that conflicted is made good by the commit;
    - a file that could not be shown by `cat` or `tail` is made good by reading it, and vice versa;
-   - process: the same action on the same session;
+   - process, cron, subagents, message, sessions_send: the same action on the same thing;
    - searches (`query`): at least half of the words of the two queries in common;
    - any other tool: the same value of its first argument.
 
@@ -50,6 +50,14 @@ from ise_env.traces.record import Recovery
 _FILE_TOOLS = frozenset({"read", "write", "edit"})
 _UNREADABLE = frozenset({"bad_json", "bad_arguments"})
 _MISNAMED = frozenset({"unknown_tool", "bad_arguments"})
+_SAME_KEYS = {
+    "process": ("action", "sessionId"),
+    "cron": ("action", "jobId"),
+    "subagents": ("action", "target"),
+    "message": ("action", "channel", "target"),
+    "sessions_send": ("sessionKey", "label"),
+}
+"""Arguments that say what such a call is about."""
 _FOLDER = frozenset({"is_directory", "is_a_directory"})
 
 
@@ -143,8 +151,7 @@ def _same_meaning(
         return shows_path(str(after.get("command", "")), str(before["path"]), missing=missing)
     if tool != later.tool:
         return False
-    if tool == "process":
-        keys = ("action", "sessionId")
+    if keys := _SAME_KEYS.get(tool):
         return all(before.get(key) == after.get(key) for key in keys)
     if "query" in before:
         return same_query(str(before["query"]), str(after.get("query", "")))

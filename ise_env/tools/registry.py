@@ -27,7 +27,7 @@ DEFAULT: tuple[str, ...] = (
 """The reference set; `all` in a list of names. Offered when nothing else is asked for, but for
 those that lack something in an episode (`Tool.missing`)."""
 
-OPTIONAL = ("apply_patch",)
+OPTIONAL = ("apply_patch", "cron", "message")
 """Built in, and only there when they are asked for by name."""
 
 _BUILTIN: dict[str, str] = {name: f"ise_env.tools.{name}" for name in (*DEFAULT, *OPTIONAL)}

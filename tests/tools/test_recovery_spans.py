@@ -264,3 +264,32 @@ def test_outcomes_are_marked_also_where_ids_come_again():
         ]
     )
     assert [each.recovered_by for each in (failed, other, good)] == ["0", None, None]
+
+
+@pytest.mark.parametrize(
+    ("tool", "failed", "later", "recovers"),
+    [
+        ("cron", {"action": "add", "job": {"a": 1}}, {"action": "list"}, False),
+        ("cron", {"action": "add", "job": {"a": 1}}, {"action": "add", "job": {"b": 2}}, True),
+        ("subagents", {"action": "kill", "target": "x"}, {"action": "list"}, False),
+        (
+            "message",
+            {"channel": "chat", "target": "#a", "message": ""},
+            {"channel": "chat", "target": "#a", "message": "x"},
+            True,
+        ),
+        (
+            "sessions_send",
+            {"label": "a", "message": "x"},
+            {"message": "x again", "label": "a"},
+            True,
+        ),
+        ("sessions_history", {"sessionKey": "a"}, {"sessionKey": "b"}, False),
+    ],
+)
+def test_tools_with_actions_are_about_the_same_thing(tool, failed, later, recovers):
+    calls = [
+        (0, "a", tool, failed, Outcome(status="tool_error", error="x")),
+        (1, "b", tool, later, Outcome(status="ok")),
+    ]
+    assert bool(label_recoveries(calls)) is recovers
