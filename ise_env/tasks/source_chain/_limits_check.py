@@ -17,7 +17,7 @@ for name in names:
     if not isinstance(importlib.import_module(f"tools.{name}").LIMIT, int):
         sys.exit(f"tools/{name}.py: LIMIT is no number")
 '''
-STRICTER = """\
+_MORE = """\
 listed = pathlib.Path("MANIFEST").read_text(encoding="utf-8").split()
 for name in names:
     if name not in listed:

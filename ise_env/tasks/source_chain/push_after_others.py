@@ -77,7 +77,7 @@ def world(p: Params) -> World:
         clone.add(subjects[-1], {path: files[path]}, who=clone.people[0])
     wanted = "\n".join(sorted([*listed, *mine])) + "\n"
     ours = clone.repo(f"{p.folder}/{p.repository}")
-    return World(host.repo("unused"), ours, ours.commit_id(base), subjects, files, wanted, check)
+    return World(host.repo("unused"), ours, ours.commit_id(base), subjects, files, wanted)
 
 
 class PushAfterOthers(Kit[Params]):
