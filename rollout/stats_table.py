@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ise_env.rollout.stats import Statistics
+from ise_env.tools.base import FAILED
 
 Row = tuple[str, str, str]
 _NOTHING = "-"
@@ -118,6 +119,13 @@ def _failures(s: Statistics) -> Iterable[Row]:
     yield "episodes with a failure", _count_and_share(s.with_failure, s.valid), _NOTHING
     for status, count in s.outcomes.most_common():
         yield f"  outcome {status}", _count_and_share(count, total), _NOTHING
+    if s.subagents:
+        calls = s.subagent_outcomes.total()
+        failed = sum(s.subagent_outcomes[status] for status in FAILED)
+        yield "sub-agents", f"{s.subagents.total():,}", _NOTHING
+        done = _count_and_share(s.subagents["done"], s.subagents.total())
+        yield "  that came to their end", done, _NOTHING
+        yield "  their tool calls that failed", _count_and_share(failed, calls), _NOTHING
 
 
 def _ends(s: Statistics) -> Iterable[Row]:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from ise_env.agents import make_agent
+from ise_env.agents.serve import ScriptedServer
 from ise_env.intents.model import Intent, Task
 from ise_env.rollout.config import RolloutConfig
 from ise_env.rollout.plan import Job
@@ -63,3 +64,14 @@ def test_sub_agents_of_the_faulty_agent_slip_too():
     assert child.recoveries
     failed = [m for m in child.messages if m["x"].get("outcome", {}).get("recovered_by")]
     assert failed
+
+
+def test_sub_agents_over_a_model_endpoint():
+    record, _ = play("agent-memory/delegate-follow-up", "oracle", 4)
+    with ScriptedServer(intents=[record.intent]) as server:
+        agent = f"openai:oracle@{server.base_url}"
+        config = RolloutConfig(agent=agent)
+        job = Job(record.intent, record.intent.sha256(), 0, 4, "episode")
+        served = Player(job, config, make_agent(agent), Gates(), "run").play()
+    assert served.success
+    assert [child.status for child in served.subagents] == ["done"]
