@@ -39,8 +39,8 @@ A row is bad for the first of these reasons that holds:
 
 Good rows go into `clean.csv`, columns in the order `id,sku,qty,price,day`, cells as they are. Bad
 ones go into `quarantine.csv`, columns `file,line,reason`: the file's name without folder, the
-number of the line in it (the first line is 1), and the reason. A feed is never mended: {person} writes to
-the partner.
+number of the line in it (the first line is 1), and the reason. A feed is never mended: {person}
+writes to the partner.
 """
 PROGRAM = """\
 import csv, datetime as d, pathlib, re
