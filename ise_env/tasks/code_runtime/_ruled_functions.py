@@ -5,6 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+PROBE = """\
+import json, sys
+sys.path.insert(0, ".")
+function = getattr(__import__(sys.argv[1]), sys.argv[2])
+def tried(args):
+    try:
+        return function(*args)
+    except ValueError:
+        return "ValueError"
+print(json.dumps([tried(args) for args in json.load(sys.stdin)]))
+"""
+"""Calls a function with arguments from its input; prints what comes of each."""
+
 Case = tuple[tuple[Any, ...], Any]
 """Arguments, and what comes of them; `ValueError` as a name where that is raised."""
 
