@@ -306,7 +306,7 @@ class IntentEnv(gym.Env[Observation, Any]):
     def _end_turn(self, live: Live, text: str) -> None:
         """Answer a message without tool calls: sub-agents first, then the user."""
         announced = live.hear_subagents(text)
-        if live.agents.workspace_gone:
+        if live.agents.crew.workspace_gone:
             self._end("workspace_gone", by="agent")
         elif not announced and live.user is None:
             self._end("agent_ended", by="agent")

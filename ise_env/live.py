@@ -101,7 +101,7 @@ class Live:
             history=episode.messages,
             usage=lambda: episode.usage,
         )
-        episode.subagents = agents.records
+        episode.subagents = agents.crew.records
         live = cls(episode, bound, workspace, context, {}, agents)
         episode.workspace = WorkspaceRecord(
             backend=workspace.backend,
@@ -165,8 +165,8 @@ class Live:
             raise result.failure
         if result.gone is None:
             with self._bill_subagents():
-                self.agents.advance()
-            if self.agents.workspace_gone:
+                self.agents.crew.advance()
+            if self.agents.crew.workspace_gone:
                 result = replace(result, gone=WorkspaceGone("a sub-agent ended the processes"))
         return result
 
@@ -183,7 +183,7 @@ class Live:
             IseError: Infrastructure failed.
         """
         with self._bill_subagents():
-            announced = self.agents.wait()
+            announced = self.agents.crew.wait()
         if announced:
             self._aside.append(agent_text)
             self.episode.add_announcement(announced)
@@ -192,13 +192,13 @@ class Live:
     @contextlib.contextmanager
     def _bill_subagents(self) -> Iterator[None]:
         """Count what sub-agents use up as the episode's."""
-        before = self.agents.tool_seconds
+        before = self.agents.crew.tool_seconds
         try:
             yield
         finally:
-            for usage in self.agents.take_usage():
+            for usage in self.agents.crew.take_usage():
                 self.episode.add_usage(usage)
-            self.episode.tool_time_s += self.agents.tool_seconds - before
+            self.episode.tool_time_s += self.agents.crew.tool_seconds - before
 
     def hear_user(self, agent_text: str) -> UserTurn:
         """Let the user look at the workspace and answer.
@@ -244,7 +244,7 @@ class Live:
             changes=tuple(changes),
             services=self.services.records() if self.services else ServiceRecords(),
             probed=probed,
-            subagents=self.agents.records(),
+            subagents=self.agents.crew.records(),
         )
         with blame(VerifierError, "verifying the final state"):
             episode.verdict = verify(checks, evidence)

@@ -96,7 +96,7 @@ class Stage(AbstractContextManager["Stage"]):
                 if isinstance(asked, Wait):
                     self.said.append(asked.words)
                     self._about.setdefault(about, []).append(asked.words)
-                    replies = [ToolReply(self._agents.wait())]
+                    replies = [ToolReply(self._agents.crew.wait())]
                 else:
                     replies = self._call([asked] if isinstance(asked, ToolCall) else asked)
         except StopIteration as end:
@@ -129,7 +129,7 @@ class Stage(AbstractContextManager["Stage"]):
             said_of=self._about if aimed else None,
             services=self.services.records() if self.services else ServiceRecords(),
             probed=probed,
-            subagents=self._agents.records(),
+            subagents=self._agents.crew.records(),
         )
         return verify(checks, evidence), verify(again, evidence)
 
@@ -147,6 +147,6 @@ class Stage(AbstractContextManager["Stage"]):
     def _call(self, calls: Sequence[ToolCall]) -> list[ToolReply]:
         message = message_of(calls, f"call_{len(self.outcomes)}")
         answered = list(dispatch(message, self._tools, self._context))
-        self._agents.advance()
+        self._agents.crew.advance()
         self.outcomes += [(c, a.outcome) for c, a in zip(calls, answered, strict=True)]
         return [ToolReply(str(answer.message["content"])) for answer in answered]

@@ -51,8 +51,10 @@ def session_status(p: SessionStatusParams, context: ToolContext) -> ToolResult:
         f"Tokens: {tokens}",
         "Cost: unknown",
     ]
-    if session.key == MAIN_KEY and store.children:
-        card.append(f"Sub-agents: {len(store.running)} at work, {len(store.children)} in all")
+    if session.key == MAIN_KEY and store.crew.members:
+        card.append(
+            f"Sub-agents: {len(store.crew.running)} at work, {len(store.crew.members)} in all"
+        )
     value = {
         "ok": True,
         "sessionKey": session.key,

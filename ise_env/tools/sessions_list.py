@@ -38,7 +38,7 @@ class SessionsListParams(Params):
 def sessions_list(p: SessionsListParams, context: ToolContext) -> ToolResult:
     """List sessions, the latest first; see `SessionsListParams`."""
     store = AgentSessions.of(context)
-    found = [session for session in store.sessions.values() if session.listed]
+    found = store.listed()
     if p.kinds is not None:
         found = [session for session in found if session.kind in p.kinds]
     if p.activeMinutes is not None:

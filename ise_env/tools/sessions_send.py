@@ -53,13 +53,15 @@ def sessions_send(p: SessionsSendParams, context: ToolContext) -> ToolResult:
         value["delivery"] = "its answer comes to you as a message"
         return ToolResult(as_json(value), Outcome(status="ok"))
     deadline = time.monotonic() + wait
-    while child.status == "running" and time.monotonic() < deadline and not store.workspace_gone:
-        store.advance()
+    while (
+        child.status == "running" and time.monotonic() < deadline and not store.crew.workspace_gone
+    ):
+        store.crew.advance()
     if child.status == "running":
         child.announces = True
         value |= {"status": "timeout", "error": "no answer yet; it comes to you as a message"}
         return ToolResult(as_json(value), Outcome(status="timeout", error="no_answer"))
-    store.was_told(child)
+    store.crew.tell(child)
     if child.status != "done":
         raise ToolFailure(f"{session.key} gave no answer: {child.result}", error="no_answer")
     value |= {"status": "ok", "reply": child.result}

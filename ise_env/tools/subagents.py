@@ -10,6 +10,7 @@ from pydantic import Field
 from ise_env.tools.agent_sessions import NEEDS, AgentSessions, nobody_to_play
 from ise_env.tools.announcement import name_of
 from ise_env.tools.base import Outcome, Params, ToolContext, ToolFailure, ToolResult
+from ise_env.tools.crew import Crew
 from ise_env.tools.output import as_json
 from ise_env.tools.registry import tool
 from ise_env.tools.subagent import Subagent
@@ -40,16 +41,16 @@ def subagents(p: SubagentsParams, context: ToolContext) -> ToolResult:
     Raises:
         ToolFailure: No such sub-agent, none named, or it has ended.
     """
-    store = AgentSessions.of(context)
+    crew = AgentSessions.of(context).crew
     action = p.action or "list"
     if action == "list":
-        value = _list(store.children)
+        value = _list(crew.members)
     elif not p.target:
         raise ToolFailure(f"target is required for {action}", error="bad_arguments")
     elif action == "kill":
-        value = _kill(store, p.target)
+        value = _kill(crew, p.target)
     else:
-        value = _steer(store, p.target, p.message)
+        value = _steer(crew, p.target, p.message)
     return ToolResult(as_json({"status": "ok", "action": action, **value}), Outcome(status="ok"))
 
 
@@ -86,32 +87,32 @@ def _line(row: dict[str, Any]) -> str:
     )
 
 
-def _kill(store: AgentSessions, target: str) -> dict[str, Any]:
+def _kill(crew: Crew, target: str) -> dict[str, Any]:
     if target == "all":
-        killed = store.running
+        killed = crew.running
         text = f"killed {len(killed)} sub-agents." if killed else "no running sub-agents to kill."
     else:
-        child = store.find_child(target)
+        child = crew.find(target)
         killed = [child] if child.status == "running" else []
         ended = f"{name_of(child)} has already ended ({child.status})."
         text = f"killed {name_of(child)}." if killed else ended
     for child in killed:
         child.end("killed", "killed by its parent")
-        store.was_told(child)
+        crew.tell(child)
     return {"target": target, "killed": len(killed), "text": text}
 
 
-def _steer(store: AgentSessions, target: str, message: str | None) -> dict[str, Any]:
+def _steer(crew: Crew, target: str, message: str | None) -> dict[str, Any]:
     if not message or not message.strip():
         raise ToolFailure("message is required for steer", error="bad_arguments")
-    child = store.find_child(target)
+    child = crew.find(target)
     if child.status != "running":
         raise ToolFailure(
             f"{name_of(child)} has already ended ({child.status}): use sessions_send to go on in "
             "its session",
             error="ended",
         )
-    child.hear(message)
+    crew.hear(child, message)
     return {
         "target": target,
         "runId": child.run_id,
