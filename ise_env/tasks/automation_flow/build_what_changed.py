@@ -58,12 +58,12 @@ RULES = """\
 # Building
 
 `targets.toml` has a table for each target: its inputs, its output, and how it is made. An input may
-be the output of another target. `./build.py TARGET` builds one target whether it is needed or not, and
-notes the SHA-256 of each input in `state/stamps.json`; `build.log` has a line for each build.
+be the output of another target. `./build.py TARGET` builds one target whether it is needed or not,
+and notes the SHA-256 of each input in `state/stamps.json`; `build.log` has a line for each build.
 
 A target is **stale** when its output is missing, or when the SHA-256 of one of its inputs is not
-the one in `state/stamps.json`. Times of files say nothing here, everything was copied. Building is dear
-(on the real machine it takes minutes a target), so
+the one in `state/stamps.json`. Times of files say nothing here, everything was copied. Building is
+dear (on the real machine it takes minutes a target), so
 
 - only stale targets are built, each once, inputs before what is made from them;
 - whether a target is stale is looked at when its turn comes: if an input was built again and came
@@ -239,7 +239,7 @@ class BuildWhatChanged(Kit[Params]):
         return (
             SubGoal(
                 id="build",
-                request=f"bring {out} up to date as {rules} says, building no target that is not "
+                request=f"get {out} up to date as {rules} says, building no target that is not "
                 "stale and none of them twice",
                 label="the build",
                 facts=(Fact("out", out), Fact("rules", rules)),

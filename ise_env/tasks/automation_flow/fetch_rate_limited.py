@@ -221,7 +221,7 @@ class FetchRateLimited(Kit[Params]):
             ),
             SubGoal(
                 id="sum",
-                request=f"sum up the orders of {orders} that are not cancelled in {table}, with "
+                request=f"add up the orders of {orders} that are not cancelled in {table}, with "
                 "the columns town and amount (with two decimals, cents divided by 100), and tell "
                 "me which town has the highest amount",
                 label="the amounts by town",

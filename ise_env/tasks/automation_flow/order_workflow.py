@@ -239,8 +239,8 @@ class OrderWorkflow(Kit[Params]):
             SubGoal(
                 id="plan",
                 request=f"apply {decisions} to a copy {new}, write the plan for that copy to "
-                f"{plan} with the columns task and start (its first minute), and tell me after how many "
-                "minutes everything is done",
+                f"{plan} with the columns task and start (its first minute), and tell me after how "
+                "many minutes everything is done",
                 label="the plan of the workflow",
                 facts=(Fact("decisions", decisions), Fact("new", new), Fact("plan", plan)),
                 artifacts=(new, plan),

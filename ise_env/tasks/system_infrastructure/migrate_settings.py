@@ -210,7 +210,7 @@ class MigrateSettings(Kit[Params]):
         return (
             SubGoal(
                 id="migrate",
-                request=f"bring the settings of the ini files in {old} into one file {new} as "
+                request=f"convert the settings of the ini files in {old} into one file {new} as "
                 f"{rules} says, without changing the old files",
                 label="the new settings file",
                 facts=(Fact("old", old), Fact("new", new), Fact("rules", rules)),

@@ -135,7 +135,7 @@ class RepairUnits(Kit[Params]):
         return (
             SubGoal(
                 id="mend",
-                request=f"mend the files in {units} until `python3 {supervisor} up` starts every "
+                request=f"repair the files in {units} until `python3 {supervisor} up` starts every "
                 f"unit, as {readme} says",
                 label="the start of the units",
                 facts=(

@@ -206,7 +206,7 @@ class ServiceHealth(Kit[Params]):
         return (
             SubGoal(
                 id="ask",
-                request=f"ask every service in {listed} how it is doing right now and write "
+                request=f"check with every service in {listed} how it is doing right now and write "
                 f"{table} with the columns service and state, the states being those of {rules}",
                 label="the table of states",
                 facts=(Fact("listed", listed), Fact("table", table), Fact("rules", rules)),
