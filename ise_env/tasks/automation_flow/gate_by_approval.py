@@ -221,8 +221,8 @@ class GateByApproval(Kit[Params]):
             SubGoal(
                 id="decide",
                 request=f"determine by {policy} which of the jobs in {jobs} may run and write "
-                f"{table} with the columns id, decision (run or hold) and approvals (how many valid ones "
-                "the job has), without running anything yet",
+                f"{table} with the columns id, decision (run or hold) and approvals (how many "
+                "valid ones the job has), without running anything yet",
                 label="the decisions on the jobs",
                 facts=(Fact("policy", policy), Fact("jobs", jobs), Fact("table", table)),
                 artifacts=(table,),

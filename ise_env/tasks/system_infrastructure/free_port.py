@@ -217,8 +217,8 @@ class FreePort(Kit[Params]):
             ),
             SubGoal(
                 id="start",
-                request=f"clear that port by ending the process on it and no other, start {p.app} there as "
-                f"{readme} says, and save what it answers to GET /version as {answer}",
+                request=f"clear that port by ending the process on it and no other, start {p.app} "
+                f"there as {readme} says, and save what it answers to GET /version as {answer}",
                 label=f"the start of {p.app}",
                 facts=(Fact("app", p.app), Fact("readme", readme), Fact("answer", answer)),
                 artifacts=(answer, f"{f}/logs/{p.app}.log"),
