@@ -96,12 +96,12 @@ def _filled(d: Draw, text: str) -> str:
 
 _SHOW = """python3 - {pattern} <<'PY'
 import email, email.policy, glob, os, re, sys
-for path in sorted(glob.glob(os.path.expanduser("~/Maildir/*/*"))):
+for path in sorted(glob.glob(os.path.expanduser("~/Maildir/*/*")), key=os.path.basename):
     mail = email.message_from_binary_file(open(path, "rb"), policy=email.policy.default)
     names = ("From", "To", "Date", "Subject", "Message-ID", "In-Reply-To")
     head = "\\n".join(f"{{name}}: {{mail[name]}}" for name in names if mail[name])
     body = mail.get_body(("plain",)).get_content()
-    if re.search(sys.argv[1], head + "\\n" + body, re.I):
+    if re.search(sys.argv[1], head + "\\n" + body, re.I | re.M):
         names = [part.get_filename() for part in mail.iter_attachments()]
         print(path, head, "Attachments: " + ", ".join(names), "", body, "-----", sep="\\n")
 PY"""
@@ -132,7 +132,7 @@ PY"""
 
 
 def mails(pattern: str) -> ToolCall:
-    """Show the user's mails whose headers or text match, decoded."""
+    """Show the user's mails whose headers or text match, decoded, oldest first."""
     return sh(_SHOW.format(pattern=shlex.quote(pattern)))
 
 

@@ -29,9 +29,9 @@ from ise_env.tasks.seeding import csv_text, files, untouched
 from ise_env.tasks.steps import plural, read, write
 
 SIZES = {"simple": 5, "medium": 8, "complex": 12}
-LETTER = (
-    "Dear {name},\n\nyour subscription of {plan} costs {fee} a month from {start} on.\n\nRegards"
-)
+LETTER = "Dear {name},\n\nyour subscription of {plan} costs {fee} a month from {start} on.\n"
+
+Lists = Generator[Sequence[ToolCall], list[ToolReply], tuple[list[dict[str, str]], set[str]]]
 
 
 class Params(KitParams):
