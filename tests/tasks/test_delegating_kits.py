@@ -47,6 +47,7 @@ def play(name, agent, seed):
         ("agent-memory/delegate-branch-totals", 2),
         ("agent-memory/delegate-follow-up", 1),
         ("agent-memory/sessions-pick-up", 0),
+        ("agent-memory/sessions-fill-memory", 0),
     ],
 )
 def test_the_oracle_and_its_sub_agents_solve_it_twice(name, subagents):
