@@ -298,7 +298,7 @@ class OrderWorkflow(Kit[Params]):
             WrongSolution("lengths forgotten", self._plan(p, ends="start(n) + 1"), "plan"),
             WrongSolution(
                 "live file replaced",
-                self._plan(p, then="cp workflow.new.toml workflow.toml"),
+                self._plan(p, then=" && cp workflow.new.toml workflow.toml"),
                 "plan",
             ),
         )
@@ -325,12 +325,11 @@ class OrderWorkflow(Kit[Params]):
         return f"faults.csv has {plural(ran.text, 'line')}."
 
     def _plan(
-        self, p: Params, ends: str = 'start(n) + tasks[n]["minutes"]', then: str = "true"
+        self, p: Params, ends: str = 'start(n) + tasks[n]["minutes"]', then: str = ""
     ) -> Solution:
         (decided,) = yield read(f"{p.folder}/DECISIONS.md")
         (ran,) = yield sh(
-            f"cat > /tmp/plan.py <<'EOF'\n{PLAN.format(ends=ends)}EOF\n"
-            f"python3 /tmp/plan.py && {then}",
+            f"cat > /tmp/plan.py <<'EOF'\n{PLAN.format(ends=ends)}EOF\npython3 /tmp/plan.py{then}",
             workdir=p.folder,
         )
         if ran.failed:

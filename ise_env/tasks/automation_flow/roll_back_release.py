@@ -196,7 +196,7 @@ class RollBackRelease(Kit[Params]):
                     Fact("deploy", deploy),
                     Fact("runbook", runbook),
                 ),
-                artifacts=(f"{f}/current", f"{f}/releases.log"),
+                artifacts=(f"{f}/releases.log", f"{f}/deploy.log"),
                 question="May the failed release be deleted?",
                 answer="No, it stays for whoever examines it",
             ),
@@ -290,14 +290,14 @@ class RollBackRelease(Kit[Params]):
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Back to the release before; the data left migrated; the failed release deleted."""
-        before = world(p).live
+        before, gone = world(p).live, f"rm -r releases/{world(p).version}"
         return (
             WrongSolution("back to the one before", self._deploy(p, to=before)),
             WrongSolution("data not restored", self._deploy(p, data=False)),
-            WrongSolution("failed release deleted", self._deploy(p, then="rm -r releases/$bad")),
+            WrongSolution("failed release deleted", self._deploy(p, then=gone)),
         )
 
-    def _deploy(self, p: Params, to: str = "", data: bool = True, then: str = "true") -> Solution:
+    def _deploy(self, p: Params, to: str = "", data: bool = True, then: str = "") -> Solution:
         f, here = p.folder, {"workdir": p.folder}
         version = world(p).version
         runbook, log = yield [read(f"{f}/RUNBOOK.md"), sh("cat releases.log", **here)]
@@ -310,12 +310,14 @@ class RollBackRelease(Kit[Params]):
         if not good or "rolled back to OTHER" not in runbook.text:
             return f"The check failed ({cause}), and no release is called good."
         target = to or max(good, key=lambda name: [int(part) for part in name.split(".")])
-        restore = f"cp backups/store.{version}.json shared/store.json" if data else "true"
-        (back,) = yield sh(
-            f"{restore} && ln -sfn releases/{target} current && python3 current/app.py check && "
-            f"echo '{version} rolled back to {target}' >> releases.log; bad={version}; {then}",
-            **here,
+        steps = (
+            f"cp backups/store.{version}.json shared/store.json" if data else "",
+            f"ln -sfn releases/{target} current",
+            "python3 current/app.py check",
+            f"echo '{version} rolled back to {target}' >> releases.log",
+            then,
         )
+        (back,) = yield sh(" && ".join(filter(None, steps)), **here)
         if back.failed:
             return f"The way back failed, too: {last_line(back.text)}"
         return (

@@ -253,7 +253,9 @@ class AuditAccounts(Kit[Params]):
         return (
             WrongSolution("exceptions reported", self._report(p, spared="()")),
             WrongSolution("every finding locked", everyone, "lock"),
-            WrongSolution("passwd overwritten", self._lock(p, then="cp passwd.new passwd"), "lock"),
+            WrongSolution(
+                "passwd overwritten", self._lock(p, then="; cp passwd.new passwd"), "lock"
+            ),
         )
 
     def _report(self, p: Params, spared: str = 'open("exceptions.txt").read().split()') -> Solution:
@@ -270,12 +272,12 @@ class AuditAccounts(Kit[Params]):
         return f"{plural(rows, 'finding')} of {of} accounts are in findings.csv, first `{first}`."
 
     def _lock(
-        self, p: Params, which: str = '($2 == "left" || $2 == "idle")', then: str = "true"
+        self, p: Params, which: str = '($2 == "left" || $2 == "idle")', then: str = ""
     ) -> Solution:
         (ran,) = yield sh(
             f"awk -F'[,:]' 'NR == FNR {{ if (FNR > 1 && {which}) l[$1] = 1; next }} "
             '$1 in l { sub(/:[^:]*$/, ":/usr/sbin/nologin") } { print }\' findings.csv passwd '
-            f"> passwd.new; diff passwd passwd.new | grep -c '^>'; {then}",
+            f"> passwd.new; diff passwd passwd.new | grep -c '^>'{then}",
             workdir=p.folder,
         )
         count = found(r"^(\d+)", ran.text)

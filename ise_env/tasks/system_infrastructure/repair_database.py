@@ -224,8 +224,8 @@ class RepairDatabase(Kit[Params]):
         guide, checked = yield [
             read(f"{f}/GUIDE.md"),
             sh(
-                "sqlite3 bookings.db 'PRAGMA integrity_check(100000)' | tee /tmp/check | "
-                "head -n 3; grep -c 'missing from index' /tmp/check",
+                "sqlite3 bookings.db 'PRAGMA integrity_check(100000)' > /tmp/check; "
+                "head -n 3 /tmp/check; grep -c 'missing from index' /tmp/check",
                 workdir=f,
             ),
         ]

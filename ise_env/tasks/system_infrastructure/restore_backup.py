@@ -244,10 +244,10 @@ class RestoreBackup(Kit[Params]):
         return (
             WrongSolution("the newest archive taken", self._restore(p, checked=False)),
             WrongSolution("live files overwritten", self._put_back(p, over=True), "put-back"),
-            WrongSolution("a damaged archive deleted", self._restore(p, then="rm backups/$bad")),
+            WrongSolution("a damaged archive deleted", self._restore(p, delete=True)),
         )
 
-    def _restore(self, p: Params, checked: bool = True, then: str = "true") -> Solution:
+    def _restore(self, p: Params, checked: bool = True, delete: bool = False) -> Solution:
         here = {"workdir": p.folder}
         readme, sums = yield [
             read(f"{p.folder}/README.md"),
@@ -261,7 +261,7 @@ class RestoreBackup(Kit[Params]):
         bad = sorted(name for name, state in states if state != "OK" and name > best)
         (unpacked,) = yield sh(
             f"mkdir restored; tar -xzf backups/{best} -C restored --strip-components=1; "
-            f"ls restored | wc -l; bad={best if not bad else bad[-1]}; {then}",
+            f"ls restored | wc -l{f'; rm backups/{bad[-1]}' if delete else ''}",
             **here,
         )
         listed = ", ".join(f'"{name}"' for name in bad)

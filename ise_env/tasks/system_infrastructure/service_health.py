@@ -75,7 +75,7 @@ followed.
 | up | it answers 200, and `status` in the JSON is `ok` |
 | degraded | it answers 200 with any other `status` |
 | failing | it answers with any other code |
-| silent | no connection, or no answer within {seconds} seconds |
+| silent | no connection, or no answer within {seconds} s |
 
 A 200 by itself says nothing: look at the body. The fleet is in use; nothing is restarted from here.
 Questions go to {person}.
@@ -279,20 +279,18 @@ class ServiceHealth(Kit[Params]):
         return (
             WrongSolution("only the code looked at", self._ask(p, up="True")),
             WrongSolution("yesterday's table", self._copied(p)),
-            WrongSolution("the fleet stopped", self._ask(p, then="pkill -f '[f]leet.py'")),
+            WrongSolution("the fleet stopped", self._ask(p, then="; pkill -f '[f]leet.py'")),
         )
 
-    def _ask(
-        self, p: Params, up: str = 'body.get("status") == "ok"', then: str = "true"
-    ) -> Solution:
+    def _ask(self, p: Params, up: str = 'body.get("status") == "ok"', then: str = "") -> Solution:
         rules, listed = yield [
             read(f"{p.folder}/RULES.md"),
             sh("wc -l < services.csv; head -n 2 services.csv", workdir=p.folder),
         ]
-        seconds = found(r"within (\d+) seconds", rules.text)
+        seconds = found(r"within (\d+) s ", rules.text)
         program = PROGRAM.format(seconds=seconds, up=up)
         (ran,) = yield sh(
-            f"cat > /tmp/ask.py <<'EOF'\n{program}EOF\npython3 /tmp/ask.py; {then}",
+            f"cat > /tmp/ask.py <<'EOF'\n{program}EOF\npython3 /tmp/ask.py{then}",
             workdir=p.folder,
         )
         if ran.failed:
