@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
+from email.header import Header
 from email.message import EmailMessage
 from email.utils import format_datetime, formataddr
 
@@ -24,28 +25,43 @@ def message_id(mail: Mail) -> str:
 
 def rendered(mail: Mail, people: Mapping[str, Person]) -> bytes:
     """A mail as it lies in a Maildir."""
+    head = _headers(mail, people)
+    body = mail.body if mail.body.endswith("\n") else f"{mail.body}\n"
+    if not mail.attachments:  # written out, because `EmailMessage` takes a millisecond
+        head |= {
+            "Content-Type": 'text/plain; charset="utf-8"',
+            "Content-Transfer-Encoding": "8bit",
+            "MIME-Version": "1.0",
+        }
+        return "".join(f"{k}: {v}\n" for k, v in head.items()).encode() + f"\n{body}".encode()
     message = EmailMessage()
-    names = {address: person.name for address, person in people.items()}
-
-    def full(address: str) -> str:
-        return formataddr((names.get(address, ""), address))
-
-    message["From"] = full(mail.sender)
-    message["To"] = ", ".join(map(full, mail.to))
-    if mail.cc:
-        message["Cc"] = ", ".join(map(full, mail.cc))
-    message["Subject"] = mail.subject
-    message["Date"] = format_datetime(mail.when)
-    message["Message-ID"] = f"<{message_id(mail)}>"
-    if mail.in_reply_to:
-        message["In-Reply-To"] = message["References"] = f"<{mail.in_reply_to}>"
-    message["Delivered-To"] = USER_ADDRESS
-    message.set_content(mail.body if mail.body.endswith("\n") else f"{mail.body}\n", cte="8bit")
+    for name, value in head.items():
+        message[name] = value
+    message.set_content(body, cte="8bit")
     for number, file in enumerate(mail.attachments):
         main, _, sub = file.media_type.partition("/")
         message.add_attachment(file.content, maintype=main, subtype=sub, filename=file.name)
         _pin_boundary(message, f"{message_id(mail)}-{number}")
     return message.as_bytes()
+
+
+def _headers(mail: Mail, people: Mapping[str, Person]) -> dict[str, str]:
+    def full(addresses: Iterable[str]) -> str:
+        names = ((people[a].name if a in people else "", a) for a in addresses)
+        return ", ".join(map(formataddr, names))
+
+    head = {"From": full([mail.sender]), "To": full(mail.to)}
+    if mail.cc:
+        head["Cc"] = full(mail.cc)
+    subject = mail.subject if mail.subject.isascii() else Header(mail.subject, "utf-8").encode()
+    head |= {
+        "Subject": subject,
+        "Date": format_datetime(mail.when),
+        "Message-ID": f"<{message_id(mail)}>",
+    }
+    if mail.in_reply_to:
+        head |= dict.fromkeys(("In-Reply-To", "References"), f"<{mail.in_reply_to}>")
+    return head | {"Delivered-To": USER_ADDRESS}
 
 
 def _pin_boundary(message: EmailMessage, text: str) -> None:

@@ -46,6 +46,7 @@ CONFIG = """[core]
 \trepositoryformatversion = 0
 \tbare = true
 \thooksPath = hooks
+\tfsync = none
 [receive]
 \tfsckObjects = true
 \tmaxInputSize = 32m

@@ -52,6 +52,11 @@ BRANCH = r"^[A-Za-z0-9][A-Za-z0-9._/-]*$"
 SLUG = r"^[a-z0-9][a-z0-9._-]*$"
 
 
+LINE = r"^[^\r\n]*$"
+
+Address = Annotated[str, Field(pattern=ADDRESS)]
+
+
 class Part(BaseModel):
     """Base of everything below."""
 
@@ -63,8 +68,8 @@ class Part(BaseModel):
 class Person(Part):
     """Somebody the user may write to."""
 
-    name: str
-    address: str = Field(pattern=ADDRESS)
+    name: str = Field(pattern=LINE)
+    address: Address
     organisation: str = ""
     title: str = ""
     phone: str = ""
@@ -95,22 +100,24 @@ class Attachment(Part):
 class Mail(Part):
     """A mail in the user's inbox, or one that somebody answers with."""
 
-    sender: str = Field(pattern=ADDRESS)
-    to: tuple[str, ...] = (USER_ADDRESS,)
-    cc: tuple[str, ...] = ()
-    subject: str
+    sender: Address
+    to: tuple[Address, ...] = (USER_ADDRESS,)
+    cc: tuple[Address, ...] = ()
+    subject: str = Field(pattern=LINE)
     body: str = ""
     when: datetime = EPOCH
     attachments: tuple[Attachment, ...] = ()
-    id: str = Field(default="", description="Message-ID without brackets; derived if empty.")
-    in_reply_to: str = Field(default="", description="Message-ID without brackets.")
+    id: str = Field(
+        default="", pattern=LINE, description="Message-ID without brackets; derived if empty."
+    )
+    in_reply_to: str = Field(default="", pattern=LINE, description="Message-ID without brackets.")
     seen: bool = Field(default=True, description="In `cur` with flag S; otherwise in `new`.")
 
 
 class MailReply(Part):
     """Somebody answers when they get a certain mail: at once, and once."""
 
-    person: str = Field(pattern=ADDRESS)
+    person: Address
     contains: tuple[str, ...] = Field(
         default=(), description="In subject or body, in whatever case; all of them."
     )
