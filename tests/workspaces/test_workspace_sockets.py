@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from ise_env.workspaces.protocol import Completed, Workspace, WorkspaceGone
+from ise_env.workspaces.protocol import Completed, Probe, Workspace, WorkspaceGone
 
 Make = Callable[..., Workspace]
 
@@ -47,6 +47,15 @@ def test_names_resolve_to_the_workspace_itself(make: Make) -> None:
     )
 
 
+@pytest.fixture
+def lends(probe: Probe) -> None:
+    """Skip where sockets cannot be handed out, which is said there."""
+    for requirement in probe.requirements:
+        if requirement.name == "sockets" and requirement.status != "enforced":
+            pytest.skip(requirement.how)
+
+
+@pytest.mark.usefixtures("lends")
 @pytest.mark.parametrize("port", [80, 8080])
 def test_the_host_serves_a_port_inside(make: Make, port: int) -> None:
     workspace = make(names=("shop.example",))
@@ -58,6 +67,7 @@ def test_the_host_serves_a_port_inside(make: Make, port: int) -> None:
     assert "from the host" in said
 
 
+@pytest.mark.usefixtures("lends")
 def test_two_workspaces_may_have_the_same_port(make: Make) -> None:
     first, second = make(), make()
     listeners = [workspace.listen([80])[80] for workspace in (first, second)]
@@ -70,6 +80,7 @@ def test_two_workspaces_may_have_the_same_port(make: Make) -> None:
         item.close()
 
 
+@pytest.mark.usefixtures("lends")
 def test_the_port_is_not_open_on_the_host(make: Make) -> None:
     with (
         make().listen([47_113])[47_113],
@@ -78,12 +89,14 @@ def test_the_port_is_not_open_on_the_host(make: Make) -> None:
         assert outside.connect_ex(("127.0.0.1", 47_113)) == errno.ECONNREFUSED
 
 
+@pytest.mark.usefixtures("lends")
 def test_a_port_that_is_taken(workspace: Workspace) -> None:
     with workspace.listen([8081])[8081], pytest.raises(OSError, match="8081") as caught:
         workspace.listen([8081])
     assert caught.value.errno == errno.EADDRINUSE
 
 
+@pytest.mark.usefixtures("lends")
 def test_connecting_to_a_server_inside(workspace: Workspace) -> None:
     with pytest.raises(ConnectionRefusedError):
         workspace.connect(8082)

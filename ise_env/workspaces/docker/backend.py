@@ -19,6 +19,7 @@ from ise_env.workspaces.docker import images, labels, requirements, streams
 from ise_env.workspaces.docker import limits as limit_rules
 from ise_env.workspaces.docker.container import Container, Starter
 from ise_env.workspaces.docker.engine import TIMEOUT_S, Engine
+from ise_env.workspaces.docker.leftovers import sweep
 from ise_env.workspaces.docker.places import OWN_ETC, Place, Places, bind, overlay
 from ise_env.workspaces.docker.pool import Pool, Prepared
 from ise_env.workspaces.docker.templates import Store
@@ -106,6 +107,10 @@ class DockerBackend:
         if setup is not None:
             setup.pool.close()
             setup.places.close()
+            if setup.places.lost:
+                with contextlib.suppress(IseError):
+                    sweep(self._engine, labels.ours, dry_run=False)
+        self._engine.close()
 
     def _forget(self) -> None:
         """In a forked child: let go of what is the parent's, so that it ends with the parent."""
@@ -244,6 +249,8 @@ class DockerBackend:
         enforced = limit_rules.find(self._engine.call("asking what it enforces", "info"))
         starter = Starter(self._engine, ready, state, self._engine.is_local, self._runtime)
         places = Places(starter)
+        with contextlib.suppress(IseError):  # what a killed process left; no reason to fail
+            self.reap()
         pool = Pool(
             self._warm, lambda limits: self._start(self._ready(), limits, None), self._discard
         )
@@ -258,40 +265,20 @@ class DockerBackend:
         except IseError as error:
             return Probe(self.name, (requirements.missing(error),))
         engine = requirements.engine(self._engine)
+        sockets = requirements.sockets(shared=setup.starter.shared)
         weak = tuple(r.name for r in setup.enforced.requirements if r.status != "enforced")
         tried = requirements.trial(self.create, weak)
-        return Probe(self.name, (engine, *tried, *setup.enforced.requirements))
+        return Probe(self.name, (engine, *tried, sockets, *setup.enforced.requirements))
 
     def reap(self, *, dry_run: bool = False) -> list[str]:
         """Remove what dead owners left behind; returns a line for each thing."""
-        lines = []
-        filters = {"label": labels.KIND}
-        for found in self._engine.call(
-            "listing containers", "containers", all=True, filters=filters
-        ):
-            if labels.abandoned(found["Labels"]):
-                episode = found["Labels"].get(labels.EPISODE, "")
-                lines.append(
-                    f"container {found['Id'][:12]}" + (f" of {episode}" if episode else "")
-                )
-                if not dry_run:
-                    self._remove("remove_container", found["Id"], v=True)
-        volumes = self._engine.call("listing volumes", "volumes", filters=filters)["Volumes"] or ()
-        for volume in volumes:
-            if labels.abandoned(volume["Labels"]):
-                lines.append(f"volume {volume['Name'][:12]}")
-                if not dry_run:
-                    self._remove("remove_volume", volume["Name"])
+        lines = sweep(self._engine, labels.abandoned, dry_run=dry_run)
         state = roots.state_directory()
         for path in (*streams.abandoned(state), *Store(state).abandoned()):
             lines.append(f"directory {path}")
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
         return lines
-
-    def _remove(self, method: str, what: str, **options: Any) -> None:
-        with contextlib.suppress(IseError):  # the engine may be removing it at this moment
-            self._engine.call("removing left-overs", method, what, force=True, **options)
 
 
 def _call(method: Any) -> None:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from typing import Any
 
 from ise_env.errors import ConfigError, IseError, WorkspaceError
+from ise_env.workspaces.docker.tunnel import Tunnel
+from ise_env.workspaces.local import root as roots
 
 TIMEOUT_S = 60.0
 """An engine that has not answered one call after that long is given up."""
@@ -32,6 +34,7 @@ class Engine:
         self.address = os.environ.get("DOCKER_HOST") or _DEFAULT
         self._lock = threading.Lock()
         self._api: Any = None
+        self._tunnel: Tunnel | None = None
         # More at once only make each slower: the engine serialises what costs it time.
         self._room = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
 
@@ -54,9 +57,11 @@ class Engine:
         from docker.utils import kwargs_from_env
 
         options = kwargs_from_env()
-        options.setdefault("base_url", self.address)
         if self.address.startswith("ssh://"):
-            options["use_ssh_client"] = True
+            # The SDK's own ssh cannot wait for output and has no deadlines.
+            self._tunnel = Tunnel(self.address, roots.state_directory())
+            options["base_url"] = f"unix://{self._tunnel.path}"
+        options.setdefault("base_url", self.address)
         made = docker.APIClient(version="auto", timeout=_PING_S, **options)
         made.timeout = self.timeout_s
         return made
@@ -148,6 +153,16 @@ class Engine:
                 retryable=True,
             )
         return WorkspaceError(f"{where} cannot be used ({doing}): {text}", retryable=True)
+
+    def close(self) -> None:
+        """Let go of what leads to the engine."""
+        with self._lock:
+            api, self._api = self._api, None
+            tunnel, self._tunnel = self._tunnel, None
+        if api is not None:
+            api.close()
+        if tunnel is not None:
+            tunnel.close()
 
     def forget_in_child(self) -> None:
         """After a fork: connections and locks are the parent's."""

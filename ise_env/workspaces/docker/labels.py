@@ -35,3 +35,10 @@ def abandoned(labels: Mapping[str, str] | None) -> bool:
     if not labels or labels.get(MACHINE) != machine():
         return False
     return not owners.alive(labels.get(OWNER, ""))
+
+
+def ours(labels: Mapping[str, str] | None) -> bool:
+    """Whether something was made by this process."""
+    if not labels or labels.get(MACHINE) != machine():
+        return False
+    return labels.get(OWNER, "").startswith(owners.label(""))

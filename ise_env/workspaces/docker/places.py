@@ -148,6 +148,8 @@ class Places:
     """
 
     starter: Starter
+    lost: bool = False
+    """Whether a keeper has ended by itself, so that the engine may have kept its volumes."""
     _keepers: list[Keeper] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _starting: threading.Lock = field(default_factory=threading.Lock)
@@ -233,6 +235,7 @@ class Places:
             if keeper not in self._keepers:
                 return
             self._keepers.remove(keeper)
+            self.lost = True
         keeper.close()
 
     def close(self) -> None:

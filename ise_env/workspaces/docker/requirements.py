@@ -32,7 +32,7 @@ print(json.dumps({
 
 def missing(error: IseError) -> Requirement:
     """Say why no workspace can be made; the error tells the mend."""
-    return Requirement("engine", "unavailable", str(error), "see above")
+    return Requirement("engine", "unavailable", str(error))
 
 
 def engine(engine: Engine) -> Requirement:
@@ -40,6 +40,18 @@ def engine(engine: Engine) -> Requirement:
     version = engine.call("asking its version", "version")
     how = f"{engine.address}, version {version['Version']}, API {version['ApiVersion']}"
     return Requirement("engine", "enforced", how)
+
+
+def sockets(*, shared: bool) -> Requirement:
+    """Tell whether sockets of a workspace can be handed to the host."""
+    if shared:
+        return Requirement("sockets", "enforced", "over a unix socket in a shared folder")
+    return Requirement(
+        "sockets",
+        "degraded",
+        "descriptors cannot travel from an engine elsewhere: no episodes with services",
+        "an engine on this machine, and ISE_STATE_DIR in a folder that it sees, too",
+    )
 
 
 def trial(create: Callable[..., Workspace], weak: tuple[str, ...]) -> list[Requirement]:
