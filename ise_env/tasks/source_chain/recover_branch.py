@@ -49,12 +49,12 @@ def world(p: Params) -> World:
     )
     names = [n for n in d.different("services", p.others + 2) if n != p.topic][: p.others]
     decoys = [f"{d.pick(('feature', 'wip'))}/{name}-{d.integer(2, 9)}" for name in names]
+    verbs = d.shuffled(("Read {} in steps", "Check {} twice", "Keep {} sorted", "Count {} by day"))
     subjects, files = [], {}
     for number in range(1, p.commits + 1):
         path = f"src/{p.topic}_{number}.py"
         files[path] = f'"""Step {number} of {p.topic}."""\n\nWEIGHT = {d.integer(10, 999)}\n'
-        verb = d.pick(("Read {} in steps", "Check {} twice", "Keep {} sorted", "Count {} by day"))
-        subjects.append(f"{verb.format(p.topic)} ({number})")
+        subjects.append(verbs[number - 1].format(p.topic))
         history.add(subjects[-1], {path: files[path]}, who=history.people[0], branch=branch)
     for decoy in decoys:
         topic = decoy.partition("/")[2]
@@ -107,7 +107,7 @@ class RecoverBranch(Kit[Params]):
                 request=f"bring back the branch that I deleted from {p.folder} by mistake, I think "
                 f"it was called {p.remembered} or so and was about {p.topic}, with all of its "
                 f"commits and as {back}, and tell me what it was really called",
-                label=f"the lost branch about {p.topic}",
+                label=f"the lost {p.topic} branch",
                 facts=(
                     Fact("repository", p.folder),
                     Fact("remembered", p.remembered),
@@ -191,9 +191,7 @@ class RecoverBranch(Kit[Params]):
     def review(self, p: Params, subgoal: str) -> Solution:
         """Show the branch, or main's last commits."""
         ref = "main" if subgoal == "merge" else f"recovered/{p.topic}"
-        (log,) = yield sh(
-            f"git log --oneline -n 3 {ref} -- || git log --oneline -n 3 main", **_in(p)
-        )
+        (log,) = yield sh(f"git log --oneline -n 3 {ref}", **_in(p))
         return f"I looked again, newest first: {'; '.join(log.text.strip().splitlines()[-3:])}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
