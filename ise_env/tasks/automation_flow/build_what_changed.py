@@ -87,8 +87,7 @@ def see(name):
             see(makes[path])
     known = json.load(open("state/stamps.json")).get(name, {{}})
     now = {{p: hashlib.sha256(open(p, "rb").read()).hexdigest() for p in target["inputs"]}}
-    after = {after}
-    if not os.path.exists(target["output"]) or known != now or after:
+    if not os.path.exists(target["output"]) or {stale}:
         ran = subprocess.run(["./build.py", name], capture_output=True, text=True)
         if "not writable" in ran.stderr:
             os.chmod(target["output"], 0o644)
@@ -97,7 +96,7 @@ def see(name):
         print(ran.stdout.strip() or ran.stderr.strip())
 for name in targets:
     see(name)
-print(len(built), "of", len(targets), "built")
+print(len(built), "built,", len(targets) - len(built), "up to date")
 """
 SIZES = {"simple": 5, "medium": 8, "complex": 14}
 
@@ -325,28 +324,31 @@ class BuildWhatChanged(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Everything; everything after what was built; the times of files."""
         return (
-            WrongSolution("everything built", self._build(p, after="True")),
-            WrongSolution("no early end", self._build(p, after=_AFTER)),
+            WrongSolution("everything built", self._build(p, stale="True")),
+            WrongSolution("no early end", self._build(p, stale=_AFTER)),
             WrongSolution("by the times of files", self._by_time(p)),
             WrongSolution("all called built", self._account(p, mark="yes"), "account"),
         )
 
-    def _build(self, p: Params, after: str = "False") -> Solution:
+    def _build(self, p: Params, stale: str = "known != now") -> Solution:
         rules, log = yield [
             read(f"{p.folder}/BUILD.md"),
             sh("tail -n 2 build.log", workdir=p.folder),
         ]
         (ran,) = yield sh(
-            f"cat > /tmp/stale.py <<'EOF'\n{STALE.format(after=after)}EOF\npython3 /tmp/stale.py",
+            f"cat > /tmp/stale.py <<'EOF'\n{STALE.format(stale=stale)}EOF\npython3 /tmp/stale.py",
             workdir=p.folder,
         )
         if ran.failed or "SHA-256" not in rules.text:
             return f"The build stopped: {last_line(ran.text)}"
-        told = found(r"^(\d+ of \d+ built)", ran.text)
+        count, rest = found(r"^(\d+) built,", ran.text), found(r"(\d+) up to date", ran.text)
         names = ", ".join(
             line.split(",")[0][6:] for line in ran.text.splitlines() if line.startswith("built ")
         )
-        return f"Since `{last_line(log.text)}`: {told}, namely {names}."
+        return (
+            f"Since `{last_line(log.text)}` I have built {plural(count, 'target')}: {names}. The "
+            f"other {rest} were up to date."
+        )
 
     def _by_time(self, p: Params) -> Solution:
         (ran,) = yield sh(
@@ -368,4 +370,4 @@ class BuildWhatChanged(Kit[Params]):
         return f"built.csv is written. {plural(ran.text, 'target')} were built."
 
 
-_AFTER = 'any(makes.get(p) in built for p in target["inputs"])'
+_AFTER = 'known != now or any(makes.get(p) in built for p in target["inputs"])'

@@ -71,7 +71,7 @@ Other fields are never changed. {person} looks after what is parked.
 """
 PROGRAM = """\
 import csv, json, os, pathlib, subprocess
-known = {{json.loads(line)["id"] for line in open("delivered.jsonl")}} if {careful} else set()
+known = {known}
 accounts = {{row["account"] for row in csv.DictReader(open("accounts.csv"))}}
 renamed = {{row["old"]: row["new"] for row in csv.DictReader(open("renamed.csv"))}}
 done = []
@@ -100,6 +100,7 @@ for path in sorted(pathlib.Path("dead").glob("*.json")):
 for outcome in ("delivered", "settled", "parked"):
     print(outcome, sum(how == outcome for _, how in done))
 """
+_KNOWN = '{json.loads(line)["id"] for line in open("delivered.jsonl")}'
 SIZES = {"simple": 6, "medium": 11, "complex": 20}
 
 
@@ -309,12 +310,12 @@ class DrainDeadLetters(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Everything sent, also what was delivered; giving up at the first busy answer."""
         return (
-            WrongSolution("sent without looking", self._drain(p, careful="False")),
+            WrongSolution("sent without looking", self._drain(p, known="set()")),
             WrongSolution("given up when busy", self._drain(p, tries=1)),
             WrongSolution("the whole file added up", self._sum(p, all_=True), "sum"),
         )
 
-    def _drain(self, p: Params, careful: str = "True", tries: int = 0) -> Solution:
+    def _drain(self, p: Params, known: str = _KNOWN, tries: int = 0) -> Solution:
         here = {"workdir": p.folder}
         runbook, first = yield [
             read(f"{p.folder}/RUNBOOK.md"),
@@ -324,7 +325,7 @@ class DrainDeadLetters(Kit[Params]):
             ),
         ]
         most = {"five": 5, "six": 6}[found(r"at most (\w+) times", runbook.text)]
-        program = PROGRAM.format(careful=careful, tries=tries or most)
+        program = PROGRAM.format(known=known, tries=tries or most)
         program += 'with open("outcome.csv", "w") as out:\n    print("id,outcome", file=out)\n'
         program += '    for item in done:\n        print(*item, sep=",", file=out)\n'
         (ran,) = yield sh(

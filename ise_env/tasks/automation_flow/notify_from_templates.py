@@ -36,7 +36,7 @@ behind), and is not in `sent.csv` (they have had it).
 PROGRAM = """\
 import csv, os, pathlib, tomllib
 event = tomllib.load(open("event.toml", "rb"))
-stop = set(open("stop.txt").read().split()) if {heed} else set()
+stop = {stop}
 sent = {{row["id"] for row in csv.DictReader(open("sent.csv"))}}
 made = {{}}
 def template(lang, kind):
@@ -58,8 +58,11 @@ for row in csv.DictReader(open("contacts.csv")):
     if row["channel"] == "sms" and len(text.rstrip("\\n")) > {limit}:
         text = fill(template(row["lang"], ".short.txt"))
     pathlib.Path("outbox", row["id"] + ".txt").write_text(text)
-    made[row["lang"]] = made.get(row["lang"], 0) + 1
-print(sum(made.values()), "written;", ", ".join(f"{{k}} {{v}}" for k, v in sorted(made.items())))
+    made[row["id"] + ".txt"] = row["lang"]
+for name in set(os.listdir("outbox")) - set(made):
+    os.unlink("outbox/" + name)
+langs = sorted(made.values())
+print(len(made), "written;", ", ".join(f"{{k}} {{langs.count(k)}}" for k in sorted(set(langs))))
 """
 LONG = {
     "en": "Dear {{name}},\non {{day}} the water in {{town}} is turned off from {{hours}}. Please "
@@ -259,16 +262,18 @@ class NotifyFromTemplates(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The stop list forgotten; no short texts; languages of all contacts counted."""
         return (
-            WrongSolution("stop list forgotten", self._write(p, heed="False")),
+            WrongSolution("stop list forgotten", self._write(p, stop="set()")),
             WrongSolution("long texts by sms", self._write(p, limit="9999")),
             WrongSolution("all contacts counted", self._count(p, everybody=True), "count"),
         )
 
-    def _write(self, p: Params, heed: str = "True", limit: str = "") -> Solution:
+    def _write(
+        self, p: Params, stop: str = 'set(open("stop.txt").read().split())', limit: str = ""
+    ) -> Solution:
         (rules,) = yield read(f"{p.folder}/RULES.md")
         most = limit or found(r"more than (\d+) characters", rules.text)
         (ran,) = yield sh(
-            f"cat > /tmp/notices.py <<'EOF'\n{PROGRAM.format(heed=heed, limit=most)}EOF\n"
+            f"cat > /tmp/notices.py <<'EOF'\n{PROGRAM.format(stop=stop, limit=most)}EOF\n"
             "python3 /tmp/notices.py",
             workdir=p.folder,
         )

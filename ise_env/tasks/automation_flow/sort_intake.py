@@ -43,8 +43,7 @@ import hashlib, os, re
 from pathlib import Path
 
 known = {{line.strip().split(",")[-1] for line in open("ledger.csv")}}
-for done in sorted(Path("inbox").glob("*.done")) if {marked} else sorted(Path("inbox").iterdir()):
-    path = done.with_suffix("") if done.suffix == ".done" else done
+for path in sorted({waiting}):
     if not path.is_file():
         continue
     data = path.read_bytes()
@@ -58,7 +57,7 @@ for done in sorted(Path("inbox").glob("*.done")) if {marked} else sorted(Path("i
         target = Path("stored", period[1].decode())
     target.mkdir(parents=True, exist_ok=True)
     new, number = target / path.name, 2
-    while target.parts[0] == "stored" and {careful} and new.exists():
+    while {taken}:
         new, number = target / f"{{path.stem}}-{{number}}{{path.suffix}}", number + 1
     os.replace(path, new)
     if target.parts[0] == "stored":
@@ -68,6 +67,9 @@ for done in sorted(Path("inbox").glob("*.done")) if {marked} else sorted(Path("i
     Path(f"inbox/{{path.name}}.done").unlink(missing_ok=True)
     print(target, new.name)
 """
+_COMPLETE = 'done.with_suffix("") for done in Path("inbox").glob("*.done")'
+_ALL = 'path for path in Path("inbox").iterdir() if path.suffix != ".done"'
+_TAKEN = 'target.parts[0] == "stored" and new.exists()'
 LOOK = """\
 import json, os, subprocess, sys
 env = {"PATH": "/usr/bin:/bin"}
@@ -303,16 +305,16 @@ class SortIntake(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Half uploads taken; names overwritten; the script never run."""
         return (
-            WrongSolution("half uploads taken", self._write(p, marked="False")),
-            WrongSolution("a taken name overwritten", self._write(p, careful="False")),
+            WrongSolution("half uploads taken", self._write(p, waiting=_ALL)),
+            WrongSolution("a taken name overwritten", self._write(p, taken="False")),
             WrongSolution("not run", self._claimed(p), "run"),
         )
 
-    def _write(self, p: Params, marked: str = "True", careful: str = "True") -> Solution:
+    def _write(self, p: Params, waiting: str = _COMPLETE, taken: str = _TAKEN) -> Solution:
         here = {"workdir": p.folder}
         rules, box = yield [read(f"{p.folder}/INTAKE.md"), sh("ls inbox | wc -l; ls", **here)]
         (saved,) = yield write(
-            f"{p.folder}/{p.script}", SCRIPT.format(marked=marked, careful=careful)
+            f"{p.folder}/{p.script}", SCRIPT.format(waiting=waiting, taken=taken)
         )
         if saved.failed or "nothing is overwritten" not in rules.text:
             return f"{p.script} could not be written: {saved.text}"

@@ -49,7 +49,7 @@ Questions: {person}.
 PROGRAM = """\
 import datetime as d, glob, re, sys
 day, within = d.date.fromisoformat(sys.argv[1]), int(sys.argv[2])
-gone = set(open("revoked.txt").read().split()) if {revoked} else set()
+gone = {gone}
 newest = {{}}
 for path in glob.glob("dumps/*.txt"):
     text = open(path).read()
@@ -65,6 +65,7 @@ with open("expiring.csv", "w") as out:
         print(*row, sep=",", file=out)
 print(len(newest), "hosts,", len(glob.glob("dumps/*.txt")), "certificates")
 """
+_REVOKED = 'set(open("revoked.txt").read().split())'
 SIZES = {"simple": 8, "medium": 14, "complex": 24}
 
 
@@ -249,15 +250,15 @@ class CheckCertificates(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Forgetting revocations; taking the oldest certificate; the end dates as orders."""
         return (
-            WrongSolution("revoked ones counted", self._list(p, revoked=False)),
+            WrongSolution("revoked ones counted", self._list(p, gone="set()")),
             WrongSolution("first certificate taken", self._list(p, pick="min")),
             WrongSolution("no lead time", self._order(p, lead="0"), "order"),
         )
 
-    def _list(self, p: Params, revoked: bool = True, pick: str = "max") -> Solution:
+    def _list(self, p: Params, gone: str = _REVOKED, pick: str = "max") -> Solution:
         (rules,) = yield read(f"{p.folder}/RULES.md")
         order = "Before" if "latest `Not Before` counts" in rules.text else "After"
-        program = PROGRAM.format(revoked=revoked, pick=pick, order=order)
+        program = PROGRAM.format(gone=gone, pick=pick, order=order)
         (ran,) = yield sh(
             f"cat > /tmp/certificates.py <<'EOF'\n{program}EOF\n"
             f"python3 /tmp/certificates.py {p.day.isoformat()} {p.within} && cat expiring.csv",

@@ -45,7 +45,7 @@ old.optionxform = str
 old.read(sorted(glob.glob("conf.d/*.ini"){order}))
 UNITS = {{"s": 1, "m": 60, "h": 3600}}
 def value(section, key, text):
-    if re.search("(password|token|secret)$", key) and {hide}:
+    if re.search("{hide}", key):
         return json.dumps("env:" + f"{{section}}_{{key}}".upper())
     if text in ("yes", "on", "no", "off"):
         return "true" if text in ("yes", "on") else "false"
@@ -279,11 +279,13 @@ class MigrateSettings(Kit[Params]):
         """Overrides the wrong way round; secrets copied; the values beside the names."""
         return (
             WrongSolution("base overrides local", self._migrate(p, reverse=True)),
-            WrongSolution("secrets copied", self._migrate(p, hide="False")),
+            WrongSolution("secrets copied", self._migrate(p, hide="^$")),
             WrongSolution("values in the list", self._valued(p), "list"),
         )
 
-    def _migrate(self, p: Params, hide: str = "True", reverse: bool = False) -> Solution:
+    def _migrate(
+        self, p: Params, hide: str = "(password|token|secret)$", reverse: bool = False
+    ) -> Solution:
         here = {"workdir": p.folder}
         rules, listing = yield [read(f"{p.folder}/MIGRATION.md"), sh("ls conf.d", **here)]
         program = PROGRAM.format(hide=hide, order=", reverse=True" if reverse else "")

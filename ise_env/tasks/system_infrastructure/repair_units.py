@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -230,20 +229,23 @@ class RepairUnits(Kit[Params]):
 
     def _mend(self, p: Params, tries: int = 12) -> Solution:
         here = {"workdir": p.folder}
-        readme, listing = yield [read(f"{p.folder}/README.md"), sh("ls bin env units", **here)]
-        table = dict(re.findall(r"^\| (\w+) \| ([\w ]+) \|", readme.text, re.MULTILINE))
+        readme, listing = yield [
+            read(f"{p.folder}/README.md"),
+            sh("ls bin env; grep ^After= units/*.unit", **here),
+        ]
+        rows = re.findall(r"^\| (\w+) \| ([\w ]+) \|", readme.text, re.MULTILINE)
+        table = dict(rows[1:])
         done: list[str] = []
         for _ in range(tries):
             (ran,) = yield sh("python3 sv.py up", **here)
             if not ran.failed:
                 break
             fault = found(r"^sv: (.*)", ran.text)
-            steps = [sh(c, **here) for c in _commands(fault, table, listing.text.split())]
-            if not steps:
+            command = _mending(fault, table, listing.text)
+            if not command:
                 return f"I do not know how to mend this: {fault}"
-            yield steps
+            yield sh(command, **here)
             done.append(fault)
-        (ran,) = yield sh("python3 sv.py up", **here)
         if ran.failed:
             return f"It still stops: {last_line(ran.text)}"
         line = found(r"^(\d+ units are up)", ran.text)
@@ -274,26 +276,30 @@ class RepairUnits(Kit[Params]):
         return f"They come up: {last_line(ran.text)}"
 
 
-def _commands(fault: str, table: dict[str, str], names: list[str]) -> Iterator[str]:
-    """What mends a fault that the supervisor names, in its folder."""
+def _mending(fault: str, table: dict[str, str], listing: str) -> str:
+    """What mends a fault that the supervisor names, in its folder; empty if nothing does."""
     name = found(r"^unit (\w+):", fault, "")
     if fault.startswith("locked"):
         pid = found(r"process (\d+)", fault)
-        yield f"kill -0 {pid} 2>/dev/null || rm run/sv.lock"
-    elif "After" in fault or "cycle" in fault:
-        members = [name] if name else found(r"among (.*)", fault).split(", ")
-        for member in members:
-            after = table[member].replace("nothing", "")
-            yield f"sed -i 's/^After=.*/After={after}/' units/{member}.unit"
-    elif "is not there" in fault:
+        return f"kill -0 {pid} 2>/dev/null || rm run/sv.lock"
+    if "After" in fault or "cycle" in fault:
+        waits = dict(re.findall(r"units/(\w+)\.unit:After=(.*)", listing))
+        right = {unit: after.replace("nothing", "").split() for unit, after in table.items()}
+        off = [unit for unit in right if sorted(waits[unit].split()) != sorted(right[unit])]
+        return "; ".join(
+            f"sed -i 's/^After=.*/After={' '.join(right[unit])}/' units/{unit}.unit"
+            for unit in ([name] if name else off)
+        )
+    if "is not there" in fault:
         key, path = found(r": (\w+): ", fault), found(r": (\S+) is not there", fault)
         folder, _, file = path.partition("/")
-        own = [n for n in names if n.startswith(name) and n.endswith((".sh", ".env"))]
-        right = get_close_matches(file, [n for n in own if (folder == "env") == n.endswith(".env")])
-        if right:
-            yield f"sed -i 's|^{key}=.*|{key}={folder}/{right[0]}|' units/{name}.unit"
-    elif "executable" in fault:
-        yield f"chmod +x {found(r': (.+) is not executable', fault)}"
+        ending = ".env" if folder == "env" else ".sh"
+        own = [n for n in listing.split() if n.startswith(name) and n.endswith(ending)]
+        near = get_close_matches(file, own)
+        return f"sed -i 's|^{key}=.*|{key}={folder}/{near[0]}|' units/{name}.unit" if near else ""
+    if "executable" in fault:
+        return f"chmod +x {found(r': (.+) is not executable', fault)}"
+    return ""
 
 
 def _after(names: list[str]) -> str:
