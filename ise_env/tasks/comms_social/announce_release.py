@@ -125,9 +125,9 @@ class AnnounceRelease(Kit[Params]):
         return (
             SubGoal(
                 id="announce",
-                request=f"announce the newest version in {changes} in the chat channel {w.old}, or "
-                "in the channel that took its place, in one message that names the version and "
-                "the id of every change in it, and of no other version's",
+                request=f"post the newest version in {changes} to the chat channel {w.old}, or to "
+                "the channel that took its place, as one message that names the version and the "
+                "id of every change in it, and of no other version's",
                 label="the announcement",
                 facts=(Fact("changes", changes), Fact("channel", w.old)),
                 question="The channel is closed. Where should it go?",

@@ -124,9 +124,9 @@ class AnswerWithFigure(Kit[Params]):
         return (
             SubGoal(
                 id="answer",
-                request=f"answer the question that {w.asker.name} asks in my mail about the "
-                f"takings of {w.shop}: reply to the newest mail of theirs in that thread, to them "
-                f"alone, with the total that they need from {table}, in the form 1234.50",
+                request=f"reply to the newest mail of {w.asker.name} in the thread about the "
+                f"takings of {w.shop} in my inbox, to them alone, with the total that they need from "
+                f"{table}, in the form 1234.50",
                 label="the answer to the mail",
                 facts=(Fact("asker", w.asker.name), Fact("shop", w.shop), Fact("table", table)),
                 question="Which month do they mean?",
@@ -134,7 +134,7 @@ class AnswerWithFigure(Kit[Params]):
             ),
             SubGoal(
                 id="note",
-                request=f"note what you answered in {note}, a JSON object with the keys to (the "
+                request=f"record what you answered in {note}, a JSON object with the keys to (the "
                 "address that got it), month (its name) and amount (a number)",
                 label="the note of the answer",
                 facts=(Fact("note", note),),

@@ -135,7 +135,7 @@ class ForwardInvoice(Kit[Params]):
             ),
             SubGoal(
                 id="forward",
-                request=f"mail {place} as an attachment to {first}, our accountant (the address "
+                request=f"email {place} as an attachment to {first}, our accountant (the address "
                 f"book knows the address), and to nobody else, with the subject Invoice {w.number}",
                 label="the forwarded invoice",
                 facts=(Fact("place", place), Fact("first", first), Fact("number", w.number)),

@@ -102,8 +102,8 @@ class InviteTeam(Kit[Params]):
         return (
             SubGoal(
                 id="invite",
-                request=f"invite everybody in {team} to the {w.event}, each by a mail to them "
-                f"alone with the subject Invitation: {w.event} and the date {w.day}, the time "
+                request=f"send everybody in {team} an invitation to the {w.event}, each by a mail "
+                f"to them alone with the subject Invitation: {w.event} and the date {w.day}, the time "
                 f"{w.hour} and room {w.room} in its text; the addresses are in my address book, "
                 "and where a mail is refused, invite whoever the refusal names instead and tell "
                 "me their address",

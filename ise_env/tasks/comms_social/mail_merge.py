@@ -122,9 +122,9 @@ class MailMerge(Kit[Params]):
         return (
             SubGoal(
                 id="write",
-                request=f"mail everybody in {table} the letter {letter} with their own name, plan "
-                "and fee in place of the words in braces, one mail each to them alone with the "
-                f"subject Your subscription, but write to nobody whom {spared} lists",
+                request=f"send everybody in {table} the letter {letter} by mail, with their own "
+                "name, plan and fee in place of the words in braces, one mail each to them alone "
+                f"with the subject Your subscription, but write to nobody whom {spared} lists",
                 label="the letters",
                 facts=(Fact("table", table), Fact("letter", letter), Fact("spared", spared)),
                 question="Does the case of an address matter?",

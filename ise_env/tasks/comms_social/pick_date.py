@@ -131,8 +131,8 @@ class PickDate(Kit[Params]):
             ),
             SubGoal(
                 id="guest",
-                request=f"mail that day to the guest whom {about} names, written the same way, and "
-                "to nobody else",
+                request=f"email that day to the guest whom {about} names, written the same way, "
+                "and to nobody else",
                 label="the mail to the guest",
                 facts=(Fact("about", about),),
             ),

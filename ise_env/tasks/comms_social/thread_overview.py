@@ -133,7 +133,7 @@ class ThreadOverview(Kit[Params]):
             ),
             SubGoal(
                 id="write",
-                request=f"mail whoever began the thread with the most mails in {path}, and nobody "
+                request=f"email whoever began the thread with the most mails in {path}, and nobody "
                 "else, with the subject Longest thread and the number of its mails in the text",
                 label="the mail about the longest thread",
                 facts=(Fact("path", path),),
