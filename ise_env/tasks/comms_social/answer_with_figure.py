@@ -125,8 +125,8 @@ class AnswerWithFigure(Kit[Params]):
             SubGoal(
                 id="answer",
                 request=f"reply to the newest mail of {w.asker.name} in the thread about the "
-                f"takings of {w.shop} in my inbox, to them alone, with the total that they need from "
-                f"{table}, in the form 1234.50",
+                f"takings of {w.shop} in my inbox, to them alone, with the total that they need "
+                f"from {table}, in the form 1234.50",
                 label="the answer to the mail",
                 facts=(Fact("asker", w.asker.name), Fact("shop", w.shop), Fact("table", table)),
                 question="Which month do they mean?",

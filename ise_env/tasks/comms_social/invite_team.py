@@ -103,10 +103,10 @@ class InviteTeam(Kit[Params]):
             SubGoal(
                 id="invite",
                 request=f"send everybody in {team} an invitation to the {w.event}, each by a mail "
-                f"to them alone with the subject Invitation: {w.event} and the date {w.day}, the time "
-                f"{w.hour} and room {w.room} in its text; the addresses are in my address book, "
-                "and where a mail is refused, invite whoever the refusal names instead and tell "
-                "me their address",
+                f"to them alone with the subject Invitation: {w.event} and the date {w.day}, the "
+                f"time {w.hour} and room {w.room} in its text; the addresses are in my address "
+                "book, and where a mail is refused, invite whoever the refusal names instead and "
+                "tell me their address",
                 label="the invitations",
                 facts=(
                     Fact("team", team), Fact("event", w.event), Fact("day", w.day),

@@ -128,7 +128,8 @@ class UpdateContacts(Kit[Params]):
             SubGoal(
                 id="thank",
                 request=f"send everybody whose number differs between {table} and {new} a "
-                "thank-you mail of their own that repeats their new number, and write to nobody else",
+                "thank-you mail of their own that repeats their new number, and write to nobody "
+                "else",
                 label="the thank-you mails",
                 facts=(Fact("table", table), Fact("new", new)),
             ),
