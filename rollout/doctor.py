@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +15,7 @@ from ise_env.errors import IseError
 from ise_env.tasks.registry import all_kits
 from ise_env.traces import seal
 from ise_env.workspaces import make_backend
-from ise_env.workspaces.protocol import Requirement
+from ise_env.workspaces.protocol import Completed, Requirement
 
 _COLOURS = {"enforced": "green", "degraded": "yellow", "unavailable": "red"}
 _WORDS = {"enforced": "ok", "degraded": "degraded", "unavailable": "missing"}
@@ -52,36 +51,45 @@ def examine(workspace: str) -> Report:
     probe = make_backend(workspace).probe()
     found = {**versions(), "system": f"{platform.system()} {platform.release()}"}
     found["zstd"] = "installed" if seal.available() else "not installed: shards stay plain"
-    usable = probe.usable and _starts(workspace, probe.requirements)
-    return Report(workspace, usable, probe.requirements, _programs(), found)
+    wanted = _wanted()
+    programs = _inside(workspace, probe.requirements, list(wanted)) if probe.usable else None
+    shown = () if programs is None else tuple(_program(*w, programs) for w in wanted.items())
+    return Report(workspace, programs is not None, probe.requirements, shown, found)
 
 
-def _starts(workspace: str, requirements: tuple[Requirement, ...]) -> bool:
-    degraded = [r.name for r in requirements if r.status == "degraded"]
-    try:
-        make_backend(workspace).create(allow_degraded=degraded, owner="doctor").close()
-    except IseError:
-        return False
-    return True
-
-
-def _programs() -> tuple[Requirement, ...]:
+def _wanted() -> dict[str, list[str]]:
+    """Map the programs that task kits want to the names of these kits."""
     wanted: dict[str, list[str]] = {}
     for kit in all_kits():
         for program in kit.requires:
             wanted.setdefault(program, []).append(kit.name)
-    return tuple(_program(name, kits) for name, kits in sorted(wanted.items()))
+    return dict(sorted(wanted.items()))
 
 
-def _program(name: str, kits: list[str]) -> Requirement:
-    if path := shutil.which(name):
+def _inside(
+    workspace: str, requirements: tuple[Requirement, ...], names: list[str]
+) -> dict[str, str] | None:
+    """Start a workspace and ask it where programs are; None when none can be started."""
+    degraded = [r.name for r in requirements if r.status == "degraded"]
+    asking = f"for p in {' '.join(names)}; do command -v $p; done; true"
+    try:
+        started = make_backend(workspace).create(allow_degraded=degraded, owner="doctor")
+        try:
+            answer = started.run(asking, timeout_s=30)
+        finally:
+            started.close()
+    except IseError:
+        return None
+    assert isinstance(answer, Completed)
+    return {path.rpartition("/")[2]: path for path in answer.output.decode().splitlines()}
+
+
+def _program(name: str, kits: list[str], found: dict[str, str]) -> Requirement:
+    if path := found.get(name):
         return Requirement(name, "enforced", path)
-    return Requirement(
-        name,
-        "unavailable",
-        f"not found; without it {len(kits)} task kits are not sampled: {', '.join(sorted(kits))}",
-        f"install {name}",
-    )
+    unsampled = f"{len(kits)} task kits are not sampled: {', '.join(sorted(kits))}"
+    how = f"not found inside; without it {unsampled}"
+    return Requirement(name, "unavailable", how, f"install {name}")
 
 
 def render(report: Report) -> RenderableType:

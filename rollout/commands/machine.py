@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated, Any
 
 import typer
@@ -59,15 +60,22 @@ def doctor(workspace: Workspace = "local", json: Json = False) -> None:
 
 
 def clean(
-    workspace: Workspace = "local",
+    workspace: Annotated[
+        str, typer.Option(help="Kind of workspace; local, and docker where an engine answers.")
+    ] = "",
     dry_run: Annotated[bool, typer.Option(help="Only say what would be removed.")] = False,
     json: Json = False,
 ) -> None:
     """Remove what crashed processes left behind."""
+    from ise_env.errors import WorkspaceError
     from ise_env.services import places
     from ise_env.workspaces import make_backend
 
-    removed = make_backend(workspace).reap(dry_run=dry_run) + places.reap(dry_run=dry_run)
+    removed = make_backend(workspace or "local").reap(dry_run=dry_run)
+    removed += places.reap(dry_run=dry_run)
+    if not workspace:
+        with suppress(WorkspaceError):  # without an engine there is nothing left in it
+            removed += make_backend("docker").reap(dry_run=dry_run)
     if json:
         print_json({"dry_run": dry_run, "removed": removed})
         return

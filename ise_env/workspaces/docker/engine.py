@@ -14,6 +14,7 @@ from typing import Any
 from ise_env.errors import ConfigError, IseError, WorkspaceError
 from ise_env.workspaces.docker.tunnel import Tunnel
 from ise_env.workspaces.local import root as roots
+from ise_env.workspaces.local.requirements import in_container
 
 TIMEOUT_S = 60.0
 """An engine that has not answered one call after that long is given up."""
@@ -143,9 +144,13 @@ class Engine:
                 "again, or a rootless engine, or run as root"
             )
         if "FileNotFoundError" in text or "No such file" in text:
+            mend = "install one (apt-get install docker.io) and start it (systemctl start docker)"
+            if in_container():
+                mend = (
+                    "give this container the host's (-v /var/run/docker.sock:/var/run/docker.sock)"
+                )
             return WorkspaceError(
-                f"there is no Docker engine at {self.address}: install one (apt-get install "
-                "docker.io) and start it (systemctl start docker), or set DOCKER_HOST"
+                f"there is no Docker engine at {self.address}: {mend}, or set DOCKER_HOST"
             )
         if "refused" in text:
             return WorkspaceError(
