@@ -115,7 +115,8 @@ def test_what_is_compressed_is_decoded_by_the_verifier(left: Any) -> None:
             "odd.mp3": "file,/etc/passwd",
         },
         "ffmpeg -v error -i a.wav -ar 22050 -ac 2 a.mp3; ffmpeg -v error -i a.wav a.flac; "
-        "ffmpeg -v error -i p.ppm p.jpg; "
+        "ffmpeg -v error -i p.ppm p.jpg; ffmpeg -v error -i p.ppm -pix_fmt pal8 pal.png; "
+        "ffmpeg -v error -i p.ppm -pred mixed -pix_fmt rgb24 rgb.png; "
         "ffmpeg -v error -loop 1 -t 2 -i p.ppm -vf scale=32:32 -pix_fmt yuv420p f.mp4",
     )
     sound = {"kind": "sound", "tones": TONES, "duration_s": 1.5, "duration_tolerance": 0.1}
@@ -127,7 +128,8 @@ def test_what_is_compressed_is_decoded_by_the_verifier(left: Any) -> None:
         {"x": 0, "y": 4, "width": 8, "height": 4, "rgb": [0, 0, 255]},
     ]
     size = {"kind": "picture", "width": 8, "height": 8}
-    assert not judged(evidence, **size, path="p.png", format="png", patches=patches)
+    for name in ("p.png", "pal.png", "rgb.png"):
+        assert not judged(evidence, **size, path=name, format="png", patches=patches)
     assert not judged(evidence, **size, path="p.jpg", format="jpeg", patches=patches, tolerance=30)
     assert "png, not jpeg" in judged(evidence, **size, path="p.png", format="jpeg")
     assert "still has tEXt" in judged(evidence, **size, path="p.png", format="png", bare=True)

@@ -1,6 +1,6 @@
 """Sound, speech, pictures and films, judged by what is in the file.
 
-WAV and the frames of PNG files are read here; what is compressed is decoded by ffmpeg in the
+WAV files and plain PNG files are read here; what is compressed is decoded by ffmpeg in the
 verifier's own sandbox, told by its first bytes which format it is, so that no playlist in
 disguise is followed. Nothing that the agent says of a file, tags included, counts.
 """
@@ -23,6 +23,8 @@ from ise_env.rewards.checks.media_files import (
     Pcm,
     format_of,
     png_chunks,
+    png_pixels,
+    png_size,
     read_wav,
 )
 from ise_env.rewards.evidence import Evidence, Unmet, excerpt
@@ -207,11 +209,15 @@ class Picture(Kind):
             extra = sorted(set(png_chunks(data, self.path)) - BARE_PNG)
             if extra:
                 raise Unmet(f"{self.path}: still has {', '.join(extra)}")
-        width, height = _size(evidence, self.path, found)
+        own = found == "png"
+        width, height = png_size(data) if own else _size(evidence, self.path, found)
         if (width, height) != (self.width, self.height):
             raise Unmet(f"{self.path}: {width}x{height}, not {self.width}x{self.height}")
+        pixels = png_pixels(data, self.path) if own else None
         if self.patches or self.pixels_sha256:
-            self._colours(_pixels(evidence, self.path, found, width, height))
+            if pixels is None:
+                pixels = _pixels(evidence, self.path, found, width, height)
+            self._colours(pixels)
         return f"{self.path}: {self.format}, {width}x{height}"
 
     def _colours(self, pixels: npt.NDArray[np.uint8]) -> None:

@@ -147,3 +147,59 @@ def png_chunks(data: bytes, path: str) -> list[str]:
     if names[-1:] != ["IEND"] or place != len(data):
         raise Unmet(f"{path}: does not end where it should")
     return names
+
+
+def png_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a PNG file; zeros where it is too short to say."""
+    return struct.unpack_from(">II", data, 16) if len(data) >= 24 else (0, 0)
+
+
+def png_pixels(data: bytes, path: str) -> npt.NDArray[np.uint8] | None:
+    """The pixels of a PNG file of 8 bit RGB, rows by columns by 3.
+
+    Returns:
+        None for other kinds of PNG file, such as grey, indexed or interlaced ones.
+
+    Raises:
+        Unmet: It is no PNG file, or its pixels are not whole.
+    """
+    if png_chunks(data, path)[0] != "IHDR" or len(data) < 45:
+        raise Unmet(f"{path}: does not begin with the size of the picture")
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    if (depth, colour, interlaced) != (8, 2, 0):
+        return None
+    packed, place = b"", 8
+    while place < len(data):
+        size, name = struct.unpack_from(">I4s", data, place)
+        packed += data[place + 8 : place + 8 + size] if name == b"IDAT" else b""
+        place += 12 + size
+    wanted = height * (1 + 3 * width)
+    try:
+        rows = zlib.decompressobj().decompress(packed, wanted)
+    except zlib.error as error:
+        raise Unmet(f"{path}: its pixels cannot be unpacked: {error}") from error
+    if len(rows) != wanted:
+        raise Unmet(f"{path}: no whole picture")
+    return _unfiltered(rows, width, height, path)
+
+
+def _unfiltered(rows: bytes, width: int, height: int, path: str) -> npt.NDArray[np.uint8]:
+    """Undo the filters of the rows (PNG, section 9)."""
+    stride = 3 * width
+    above, whole = bytes(stride), bytearray()
+    for start in range(0, height * (stride + 1), stride + 1):
+        filtering, line = rows[start], bytearray(rows[start + 1 : start + 1 + stride])
+        if filtering > 4:
+            raise Unmet(f"{path}: a row has the filter {filtering}, which does not exist")
+        for n in range(stride) if filtering else ():
+            left, corner = (line[n - 3], above[n - 3]) if n >= 3 else (0, 0)
+            guess = (left, above[n], (left + above[n]) // 2, _paeth(left, above[n], corner))
+            line[n] = (line[n] + guess[filtering - 1]) & 255
+        whole += line
+        above = bytes(line)
+    return np.frombuffer(bytes(whole), np.uint8).reshape(height, width, 3)
+
+
+def _paeth(left: int, up: int, corner: int) -> int:
+    estimate = left + up - corner
+    return min((left, up, corner), key=lambda value: abs(estimate - value))
