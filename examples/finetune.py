@@ -23,7 +23,7 @@ from ise_env.rollout.session import Request, collect
 
 
 def tiny_tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
-    """A byte-level tokenizer of 800 pieces with Qwen3's chat template."""
+    """A byte-level tokenizer of 1,000 pieces with Qwen3's chat template."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -32,7 +32,7 @@ def tiny_tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
     tokenizer.train_from_iterator(
         corpus,
         trainers.BpeTrainer(
-            vocab_size=800,
+            vocab_size=1_000,
             special_tokens=special,
             initial_alphabet=alphabet,
             show_progress=False,
@@ -48,8 +48,10 @@ def tiny_tokenizer(corpus: list[str]) -> PreTrainedTokenizerFast:
 with tempfile.TemporaryDirectory() as folder:
     root = Path(folder)
     intents = root / "intents.jsonl"
-    intents.write_text("".join(f"{intent.model_dump_json()}\n" for intent in sample(6, seed=2)))
-    collect(Request(out=root / "run", config={"agent": "faulty"}, intents=intents), NoDisplay())
+    short = [intent for intent in sample(60, seed=2) if intent.complexity == "simple"][:6]
+    intents.write_text("".join(f"{intent.model_dump_json()}\n" for intent in short))
+    config = {"agent": "faulty", "tools": ("core",)}
+    collect(Request(out=root / "run", config=config, intents=intents), NoDisplay())
 
     hf = format_of("hf")
     chosen = Selection(success=True, who="scripted")
@@ -59,7 +61,7 @@ with tempfile.TemporaryDirectory() as folder:
     loaded = datasets.load_dataset(str(root / "data"), cache_dir=str(root / "cache"))
     data = datasets.concatenate_datasets(list(loaded.values()))
     lengths = [len(row["messages"]) for row in data]
-    data = data.select(sorted(range(len(data)), key=lengths.__getitem__)[:3])  # an example is short
+    data = data.select(sorted(range(len(data)), key=lengths.__getitem__)[:2])  # an example is short
     tokenizer = tiny_tokenizer([str(row["messages"]) for row in data])
     model = Qwen3ForCausalLM(
         Qwen3Config(

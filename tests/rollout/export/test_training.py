@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from ise_env.intents.sampler import sample
+from ise_env.rollout.collector import Pace
 from ise_env.rollout.export.formats import format_of
 from ise_env.rollout.export.selection import Selection
 from ise_env.rollout.export.source import Source
+from ise_env.rollout.progress import NoDisplay
+from ise_env.rollout.session import Request, collect
 
 pytestmark = pytest.mark.slow
 
@@ -21,7 +25,21 @@ def libraries():
 
 
 @pytest.fixture(scope="module")
-def tokenizer(libraries, runs):
+def run(libraries, tmp_path_factory, local_backend):
+    """Short episodes with few tools: a small machine trains on them in seconds."""
+    root = tmp_path_factory.mktemp("short")
+    short = [i for i in sample(40, 11) if i.complexity == "simple"][:3]
+    (root / "intents.jsonl").write_text("".join(f"{i.model_dump_json()}\n" for i in short))
+    config = {"agent": "oracle", "tools": ("core",)}
+    request = Request(
+        out=root / "run", config=config, intents=root / "intents.jsonl", pace=Pace(2), seal=False
+    )
+    assert collect(request, NoDisplay()).complete
+    return root / "run"
+
+
+@pytest.fixture(scope="module")
+def tokenizer(libraries, run):
     """A byte-level tokenizer made here, with Qwen3's stock chat template."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -33,9 +51,9 @@ def tokenizer(libraries, runs):
     bare.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(
-        vocab_size=800, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+        vocab_size=1_000, special_tokens=special, initial_alphabet=alphabet, show_progress=False
     )
-    (shard,) = (runs / "oracle" / "shards").iterdir()
+    (shard,) = (run / "shards").iterdir()
     bare.train_from_iterator([shard.read_text()], trainer)
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=bare, eos_token="<|im_end|>", pad_token="<|endoftext|>"
@@ -45,7 +63,7 @@ def tokenizer(libraries, runs):
 
 
 @pytest.fixture(scope="module")
-def trainer(libraries, runs, tokenizer, tmp_path_factory):
+def trainer(libraries, run, tokenizer, tmp_path_factory):
     """TRL's trainer over the Parquet export, with a random model of a few thousand weights."""
     import datasets
     import torch
@@ -54,7 +72,7 @@ def trainer(libraries, runs, tokenizer, tmp_path_factory):
 
     tmp = tmp_path_factory.mktemp("sft")
     form = format_of("hf")
-    form.write(Source([runs / "oracle"], Selection(success=True)), tmp / "hf", form.shape)
+    form.write(Source([run], Selection(success=True)), tmp / "hf", form.shape)
     splits = datasets.load_dataset(str(tmp / "hf"), cache_dir=str(tmp / "cache"))
     data = datasets.concatenate_datasets(list(splits.values()))
     torch.manual_seed(0)
@@ -68,7 +86,6 @@ def trainer(libraries, runs, tokenizer, tmp_path_factory):
         head_dim=16,
         max_position_embeddings=65_536,
     )
-    # The longest transcripts add minutes on a small machine and nothing else.
     data = data.select(sorted(range(len(data)), key=lambda i: len(str(data[i]["messages"])))[:2])
     trainer = SFTTrainer(
         model=Qwen3ForCausalLM(config),
