@@ -1,8 +1,8 @@
 """What admission has found so far, in a file that a later run goes on from.
 
 One JSON object a line, written when a kit is finished. A kit is taken over from the file when it
-was admitted under the same conditions and its source has not changed since; one that failed, or
-was edited, is put through again, and its last line counts. A line that was cut off by a crash is
+was admitted under the same conditions and neither it nor what all kits share has changed since
+(checks, tools and workspaces are not looked at); one that failed, or was edited, is put through again, and its last line counts. A line that was cut off by a crash is
 dropped.
 """
 
@@ -38,7 +38,7 @@ class Entry(BaseModel):
 
     kit: str
     source: str
-    """Hash of the file that the kit was in."""
+    """Of `source_hash`."""
     conditions: Conditions
     admitted: bool
     rows: tuple[Row, ...]
@@ -87,9 +87,15 @@ class Admitted:
 
 
 def source_hash(kit: str) -> str:
-    """Hash of the file in which a kit is written."""
+    """Hash of what a kit is written in: its file, its helpers, what all kits share."""
     source = inspect.getsourcefile(type(registry.get(kit)))
-    return hashlib.sha256(Path(source).read_bytes()).hexdigest()[:16] if source else ""
+    if source is None:
+        return ""
+    own, shared = Path(source), Path(__file__).parent
+    digest = hashlib.sha256(own.read_bytes())
+    for path in sorted({*own.parent.glob("_*.py"), *shared.glob("*.py"), *shared.glob("*.toml")}):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _read(path: Path) -> dict[str, Entry]:
