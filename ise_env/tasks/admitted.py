@@ -2,8 +2,8 @@
 
 One JSON object a line, written when a kit is finished. A kit is taken over from the file when it
 was admitted under the same conditions and neither it nor what all kits share has changed since
-(checks, tools and workspaces are not looked at); one that failed, or was edited, is put through again, and its last line counts. A line that was cut off by a crash is
-dropped.
+(checks, tools and workspaces are not looked at); one that failed, or was edited, is put through
+again, and its last line counts. A line that was cut off by a crash is dropped.
 """
 
 from __future__ import annotations

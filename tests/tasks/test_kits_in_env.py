@@ -58,6 +58,13 @@ def test_one_kit_with_an_obstacle() -> None:
     assert play(intent, "nop")[0] == 0.0
 
 
+@pytest.mark.usefixtures("local_backend")
+def test_what_a_kit_starts_is_alive_for_the_agent_and_for_the_verifier() -> None:
+    intent = single("system-infrastructure/free-deleted-log", 0)
+    assert play(intent, "oracle")[0] == 1.0
+    assert play(intent, "nop")[0] == 0.0
+
+
 @pytest.mark.full
 @pytest.mark.usefixtures("local_backend")
 @pytest.mark.parametrize("seed", range(3))
