@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from ise_env.services.httpd import Request, Response
+from ise_env.services.httpd import Request, Response, json_object
 from ise_env.services.records import Post
 from ise_env.services.spec import EPOCH, USER_NAME, Channel, ChatReply, Person
 
@@ -138,11 +138,7 @@ def _person(nick: str, person: Person) -> dict[str, str]:
 
 
 def _text_of(body: bytes) -> str | None:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    text = value.get("text") if isinstance(value, dict) else None
+    text = (json_object(body) or {}).get("text")
     return text if isinstance(text, str) and text.strip() else None
 
 

@@ -205,8 +205,15 @@ class EpisodeServices:
             self._scheduler.advance(self._workspace)
 
     def records(self) -> ServiceRecords:
-        """Everything that was done to them; when the workspace's processes are gone."""
-        shared().run(self._settle(), within_s=60.0)
+        """Everything that was done to them; when the workspace's processes are gone.
+
+        Raises:
+            ServiceError: One does not come to rest.
+        """
+        try:
+            shared().run(self._settle(), within_s=60.0)
+        except TimeoutError as error:
+            raise ServiceError("the services do not come to rest", retryable=True) from error
         return ServiceRecords(
             mail=self._boxes.sent(),
             requests=self._journal.requests(),

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import logging
 import zlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import h11
+from pydantic import JsonValue
 
 HEADER_S = 10.0
 """For the head of a request, from its first byte; and between requests."""
@@ -24,6 +27,7 @@ HEAD_BYTES = 32 * 1024
 IN_FLIGHT_BYTES = 64 * 2**20
 """Of all request bodies of one episode at a time."""
 _CHUNK = 1 << 16
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,6 +64,16 @@ class Response:
 
 
 Handler = Callable[[Request], Awaitable[Response]]
+
+
+def json_object(body: bytes) -> dict[str, JsonValue] | None:
+    """The JSON object that was sent; None for everything else, lone surrogates included."""
+    try:
+        value = json.loads(body)
+        json.dumps(value, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,7 @@ class HttpServer:
                         return
                     head_only = head.method == b"HEAD"
                     request = await self._whole(link, head, reader, writer, held)
-                answer = await self.hosts[request.host].handler(request)
+                answer = await self._handled(request)
             except BadRequest as refusal:
                 answer = Response(refusal.status, f"{refusal}\n".encode())
             except h11.RemoteProtocolError as error:
@@ -141,6 +155,13 @@ class HttpServer:
             if link.our_state is not h11.DONE or link.their_state is not h11.DONE:
                 return
             link.start_next_cycle()
+
+    async def _handled(self, request: Request) -> Response:
+        try:
+            return await self.hosts[request.host].handler(request)
+        except Exception:  # noqa: BLE001 - our bug: the agent gets an answer, we a log entry
+            _LOG.exception("%s %s", request.method, request.host)
+            return Response(500, b"the server had a problem\n")
 
     async def _head(self, link: h11.Connection, reader: asyncio.StreamReader) -> h11.Request | None:
         async with asyncio.timeout(HEADER_S):

@@ -93,7 +93,10 @@ class Scheduler:
 
 def _run(workspace: Workspace, moment: datetime, job: Job) -> Firing:
     command, stdin = _split(job.command)
-    done = workspace.run(["/bin/sh", "-c", command], cwd=HOME, stdin=stdin, timeout_s=JOB_S)
+    try:
+        done = workspace.run(["/bin/sh", "-c", command], cwd=HOME, stdin=stdin, timeout_s=JOB_S)
+    except OSError as error:  # the agent may have closed its home folder
+        return Firing(job, moment, None, str(error))
     assert isinstance(done, Completed)
     return Firing(job, moment, done.exit_code, done.output[-2000:].decode("utf-8", "replace"))
 

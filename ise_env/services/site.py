@@ -11,7 +11,7 @@ from urllib.parse import urlencode, urlsplit
 
 from pydantic import JsonValue
 
-from ise_env.services.httpd import Request, Response
+from ise_env.services.httpd import Request, Response, json_object
 from ise_env.services.records import HttpRequest
 from ise_env.services.spec import Collection, Page, SiteSeed
 
@@ -113,7 +113,7 @@ class Records:
             return _json(405, {"error": f"{method} is not allowed here"}, (("Allow", allow),))
         if method == "DELETE":
             return self._delete(key)
-        sent = _object(request.body)
+        sent = json_object(request.body)
         if sent is None:
             return _json(400, {"error": "the body is not a JSON object"})
         return self._add(sent) if method == "POST" else self._change(key, sent)
@@ -129,7 +129,7 @@ class Records:
     def _listing(self, request: Request) -> Response:
         filters = [(k, v) for k, v in request.query if k != "page"]
         number = dict(request.query).get("page", "1")
-        if not number.isdecimal() or not 1 <= int(number[:9]) <= 10**6:
+        if not number.isdecimal() or len(number) > 6 or int(number) < 1:
             return _json(400, {"error": "page is a number from 1"})
         fitting = [i for i in self.items if all(_text(i.get(k)) == v for k, v in filters)]
         size, page = self._seed.page_size, int(number)
@@ -218,14 +218,6 @@ def _page(page: Page) -> Response:
 
 def _json(status: int, value: Any, headers: tuple[tuple[str, str], ...] = ()) -> Response:
     return Response(status, json.dumps(value).encode() + b"\n", JSON, headers)
-
-
-def _object(body: bytes) -> dict[str, JsonValue] | None:
-    try:
-        value = json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-    return value if isinstance(value, dict) else None
 
 
 def _text(value: JsonValue) -> str:

@@ -120,16 +120,19 @@ def test_ten_thousand_connections(serve):
         "/dev/tcp/a.example/80",
         "python3 -c 'print(\"[\" * 200000)' | curl -s --data-binary @- http://a.example/api/x",
         "curl -s 'http://a.example/api/x?page=99999999999999999999999999'",
+        "curl -s http://a.example/api/x?page=$(head -c 9000 /dev/zero | tr '\\0' 0)1",
+        """curl -s http://a.example/api/x -d '{"id": "\\ud800", "\\udfff": 1}'""",
         "curl -s --path-as-is 'http://a.example/../../../../etc/passwd'",
         'curl -s "http://a.example/%0d%0aSet-Cookie:%20a=b" -D -',
     ],
 )
-def test_hostile_requests(serve, send):
+def test_hostile_requests(serve, send, caplog):
     place = serve(SITE)
     said = place.shell(send, timeout_s=30)
     assert "root:" not in said and "Set-Cookie" not in said
     assert alive(place)
     assert sum(len(r.body) for r in place.services.records().requests) < 5 * 2**20
+    assert [r for r in caplog.records if r.name.startswith("ise_env")] == []
 
 
 def test_an_enormous_push(serve):
