@@ -15,7 +15,8 @@ def sh(command: str, **arguments: Any) -> ToolCall:
 
 def python(program: str, *arguments: str, workdir: str) -> ToolCall:
     """Run a Python program from standard input in a folder."""
-    return sh(f"python3 - {' '.join(arguments)}<<'EOF'\n{program}EOF", workdir=workdir)
+    command = " ".join(("python3", "-", *arguments))
+    return sh(f"{command} <<'EOF'\n{program}EOF", workdir=workdir)
 
 
 def read(path: str, **arguments: Any) -> ToolCall:
