@@ -150,7 +150,7 @@ class MergeContacts(Kit[Params]):
     title = "Merge contacts from three sources"
     description = "One list of people by address, fields by precedence, without who objected."
     obstacle = "the same address typed in many ways, also in the list of who must stay out"
-    folders = ("contacts", "guest-list", "address-book")
+    folders = ("contact-sources", "guest-list", "address-book")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
