@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import smtplib
 import socket
 import threading
@@ -59,6 +60,7 @@ class EpisodeServices:
         self._folder = places.make()
         self._lock = threading.Lock()
         self._closed = False
+        self._pid = os.getpid()
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._index = SiteIndex(plan.sites)
@@ -236,9 +238,9 @@ class EpisodeServices:
             await asyncio.wait(list(self._tasks), timeout=within_s)
 
     def close(self) -> None:
-        """Stop serving and remove what was kept; idempotent."""
+        """Stop serving and remove what was kept; idempotent. A forked child leaves all alone."""
         with self._lock:
-            if self._closed:
+            if self._closed or os.getpid() != self._pid:
                 return
             self._closed = True
         try:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import itertools
+import os
 import shutil
 from pathlib import Path
 
@@ -10,18 +12,29 @@ from ise_env.workspaces.local import owners
 from ise_env.workspaces.local.root import state_directory
 
 _NUMBERS = itertools.count(1)
+_OURS: set[tuple[int, Path]] = set()
+"""What is left to remove when the process ends, with the process that made it."""
 
 
 def make() -> Path:
     """A folder that only we can read; named after this process, so that `reap` finds it."""
     folder = _store() / owners.label(f"{next(_NUMBERS)}")
     folder.mkdir(parents=True, mode=0o700)
+    _OURS.add((os.getpid(), folder))
     return folder
 
 
 def remove(folder: Path) -> None:
     """Remove it with all that is in it."""
     shutil.rmtree(folder, ignore_errors=True)
+    _OURS.discard((os.getpid(), folder))
+
+
+@atexit.register
+def _remove_ours() -> None:
+    for pid, folder in list(_OURS):
+        if pid == os.getpid():
+            remove(folder)
 
 
 def reap(*, dry_run: bool = False) -> list[str]:

@@ -80,3 +80,22 @@ def test_a_killed_host_process_leaves_nothing_after_reaping(tmp_path, monkeypatc
     assert places.reap(dry_run=True) == [f"directory {folder}"] == places.reap()
     assert not os.path.exists(folder)
     assert mine.exists()
+
+
+def test_a_process_that_ends_without_closing_leaves_nothing(tmp_path):
+    program = "from ise_env.services import places; print(places.make())"
+    environment = {**os.environ, "ISE_STATE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.startswith(str(tmp_path))
+    assert not os.path.exists(done.stdout.strip())
+
+
+def test_a_forked_child_leaves_the_services_to_its_parent(serve):
+    place = serve(*SEEDS)
+    child = os.fork()
+    if child == 0:
+        place.services.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert place.shell("curl -s http://a.example/") == "hello"
