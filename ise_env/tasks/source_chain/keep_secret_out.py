@@ -111,7 +111,6 @@ class KeepSecretOut(Kit[Params]):
                 "on disk, and the commits keep their messages and everything else",
                 label=f"the removal of {p.file} from history",
                 facts=(Fact("file", p.file), Fact("repository", path)),
-                artifacts=(f"{path}/.gitignore",),
                 question="May the commits that are already pushed change?",
                 answer="No, only those that nobody else has seen yet",
             ),
@@ -120,7 +119,6 @@ class KeepSecretOut(Kit[Params]):
                 request=f"push main of {path} to origin",
                 label="the push",
                 facts=(Fact("repository", path),),
-                artifacts=(f"{p.folder}/{REMOTE}",),
             ),
         )
 

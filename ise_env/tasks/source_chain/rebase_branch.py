@@ -246,10 +246,10 @@ class RebaseBranch(Kit[Params]):
         (log,) = yield sh(f"git log --oneline main..{p.branch} && git status -s", **_in(p))
         lines = log.text.strip().splitlines()
         ahead = len(state.text.strip().splitlines()) - 1
+        conflicts = plural(resolved, "conflict")
         return (
-            f"{p.branch} lies on top of main now: {len(lines)} of its {plural(ahead, 'commit')}, "
-            f"the newest {lines[0].split()[0]}. I resolved {plural(resolved, 'conflict')} in "
-            "routes.txt."
+            f"{p.branch} lies on top of main now. It had {plural(ahead, 'commit')} and has "
+            f"{len(lines)}, the newest {lines[0].split()[0]}. I resolved {conflicts} in routes.txt."
         )
 
     def _mend(self, p: Params) -> Solution:

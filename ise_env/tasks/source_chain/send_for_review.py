@@ -239,6 +239,7 @@ class SendForReview(Kit[Params]):
         path = f"{p.folder}/code/{ruled.module}.py"
         (before,) = yield sh("python3 -B -m unittest 2>&1 | grep -E '^(FAIL|ERROR):'", **_in(p))
         code, rules = yield [read(path), read(f"{p.folder}/code/docs/rules.md")]
+        failed = [line for line in before.text.splitlines() if line.startswith(("FAIL", "ERROR"))]
         mended = []
         for number, rule in enumerate(ruled.rules, 1):
             if f"test_rule_{number} " in before.text and rule.broken in code.text:
@@ -248,7 +249,7 @@ class SendForReview(Kit[Params]):
                 mended.append(found(rf"^{number}\. (.*)\.$", rules.text))
         (after,) = yield sh("python3 -B -m unittest 2>&1 | tail -n 3", **_in(p))
         return (
-            f"{plural(before.text.count('test_rule'), 'test')} failed. {ruled.module}.py keeps to "
+            f"{plural(len(failed), 'test')} failed. {ruled.module}.py keeps to "
             f"this again: {'; '.join(mended)}. The tests now say {last_line(after.text)}."
         )
 

@@ -24,9 +24,13 @@ FIXES = {
 }
 """Module to the line with the mistake, and the line that mends it."""
 
-MODULE = (
-    '"""{title} in {project}."""\n\nVERSION = {number}\n\n\ndef {verb}({arguments}):\n    {line}\n'
-)
+MODULE = '"""{title}, kept by {owner}."""\n\n\ndef {verb}({arguments}):\n    {line}\n'
+TESTS = {
+    "rounding.py": "assert rounding.share(199, 50) == 100",
+    "queue.py": "assert queue.next_of([1, 2, 3]) == 1",
+    "window.py": "assert window.over(20, 10, 10)",
+    "names.py": 'assert names.shown(" ada ") == "Ada"',
+}
 ARGUMENTS = {
     "rounding.py": ("share", "cents, rate"),
     "queue.py": ("next_of", "items"),
@@ -71,18 +75,17 @@ def world(p: Params) -> World:
     sheets = {f"docs/{name}.md": f"# {name}\n\nOwned by {{owner}}.\n" for name in names}
 
     def module(line: str, owner: str) -> str:
-        title = f"{p.module.removesuffix('.py').title()}, kept by {owner},"
-        return MODULE.format(
-            title=title, project="the house", number=3, verb=verb, arguments=arguments, line=line
-        )
+        title = p.module.removesuffix(".py").title()
+        return MODULE.format(title=title, owner=owner, verb=verb, arguments=arguments, line=line)
 
     def owned(owner: str) -> dict[str, str]:
         return {sheet: text.format(owner=owner) for sheet, text in sheets.items()}
 
-    start = {path: module(wrong, old_name), test: "# no test yet\n", **owned(old_name)}
+    start = {path: module(wrong, old_name), test: "# to be written\n", **owned(old_name)}
     history = History(d, start)
     base = len(history.commits) - 1
-    tested = f'"""Covers {p.module}."""\n\nCASES = {d.integer(3, 9)}\n'
+    module_name = p.module.removesuffix(".py")
+    tested = f"from src import {module_name}\n\n\ndef test_it():\n    {TESTS[p.module]}\n"
     mixed = new_name if p.mixed else old_name
     first = {path: module(right, old_name), test: tested, **owned(old_name)}
     last = {path: module(right, mixed), test: tested, **owned(new_name)}
