@@ -32,6 +32,8 @@ An approval is valid when all of this holds:
 - NAME did not ask for the job (`requested_by`).
 - DATE is at most {days} days before {day}, the day on which the jobs are run.
 
+A second valid approval of a job by the same person does not count.
+
 Jobs above {limit} cents need two valid approvals from different people, all others one. What runs,
 runs in the order of `due`, earliest first, each once. Jobs that are in `paid.csv` already have run.
 

@@ -71,7 +71,7 @@ def world(p: Params) -> World:
         rows.append((name, port, path))
     rows = d.shuffled(rows)
     contents = {
-        f"{f}/RULES.md": RULES.format(seconds=d.integer(1, 2), person=d.person()),
+        f"{f}/RULES.md": RULES.format(seconds=d.integer(2, 3), person=d.person()),
         f"{f}/services.csv": csv_text(("service", "port", "path"), rows),
         f"{f}/owners.csv": csv_text(("service", "owner"), sorted(owners.items())),
         f"{f}/fleet.py": FLEET,
