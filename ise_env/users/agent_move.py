@@ -108,6 +108,11 @@ _PARTIAL = re.compile(
     r"|have|has|to|missing|working|left)|remain(s|ing) (to|work|steps?)|todos?|to-dos?|the rest)\b",
     re.I,
 )
+_ALL_DONE = re.compile(
+    r"\ball\b[^.!?]*\b(?:are|is|were|have been|now) (?:now )?(?:done|finished|complete\w*)\b",
+    re.I,
+)
+"""What was open in an earlier sentence is not any more."""
 _PROMISE = re.compile(
     r"\b(i'll|i will|i am going to|i'm going to|let me|i am about to|i'm about to|next,? i)\s+"
     r"(?!know\b|be happy|be glad|stop|wait|leave|note|add that|mention|assume)\w+",
@@ -135,7 +140,8 @@ def classify(text: str) -> AgentMove:
         return AgentMove("declined")
     if any(_PROMISE.search(s) for s in sentences[-2:]):
         return AgentMove("promised")
-    if any(_PARTIAL.search(s) for s in sentences):
+    open_at = [i for i, s in enumerate(sentences) if _PARTIAL.search(s)]
+    if open_at and not any(_ALL_DONE.search(s) for s in sentences[open_at[-1] + 1 :]):
         return AgentMove("partial")
     if _DONE.search(body):
         return AgentMove("claimed_done")

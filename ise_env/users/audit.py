@@ -21,7 +21,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.traces.record import Trajectory
 from ise_env.users.agent_move import classify
 from ise_env.users.digest import shorten
-from ise_env.users.ledger import answer_of
+from ise_env.users.ledger import answer_of, asked_as
 from ise_env.users.lock import Register, Scene, judge
 from ise_env.users.lock.scene import ngrams, words
 from ise_env.users.protocol import Digest, UserTurn
@@ -243,6 +243,7 @@ class _Record:
         goal = self._goals.get(turn.subgoal or "")
         if goal is None:
             return None
+        told = asked_as(goal, turn.act)
         before = self._trajectory.messages[:position]
         said = [str(m.get("content") or "") for m in before if m.get("role") == "assistant"]
         tools = [str(m.get("content") or "")[:_TOOL_TEXT] for m in before if m["role"] == "tool"]
@@ -256,7 +257,7 @@ class _Record:
             digest=Digest(shorten(last), tool_calls=1),
             move=classify(last) if said else None,
             act=turn.act,
-            goal=goal,
+            goal=told,
             others=[g for i, g in self._goals.items() if i not in self._asked],
             asked=asked,
             earlier=list(earlier),

@@ -20,7 +20,9 @@ _KINDS: dict[Kind, re.Pattern[str]] = {
         re.I,
     ),
     "id": re.compile(r"\b(id|hash)\b", re.I),
-    "person": re.compile(r"\b(who|author)\b", re.I),
+    "person": re.compile(
+        r"(?<!those )(?<!people )(?<!one )(?<!ones )(?<!all )(?<!anybody )\bwho\b|\bauthor\b", re.I
+    ),
     "reason": re.compile(r"\bwhy\b", re.I),
 }
 _NUMBER = re.compile(

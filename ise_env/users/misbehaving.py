@@ -109,7 +109,7 @@ class MisbehavingModel:
 
     def answer(self, messages: Sequence[Mapping[str, Any]]) -> str:
         """The content of the next answer to a user prompt; '' for anything else."""
-        if len(messages) < 2:
+        if len(messages) < 2 or _PLAN not in str(messages[1]["content"]):
             return ""
         asked = _Asked.read(str(messages[1]["content"]), self.known)
         style = str(messages[0]["content"])
@@ -163,11 +163,11 @@ class _Asked:
 
     @classmethod
     def read(cls, prompt: str, known: Known | None) -> _Asked:
-        head, _, plan = prompt.rpartition("Your next message\n")
+        head, _, plan = prompt.rpartition(_PLAN)
         act, subgoal = _line(r"^act: (.*)$", plan), _line(r"^subgoal: (.*)$", plan)
         instruction = plan.split("\n", 2)[2] if plan.count("\n") >= 2 else plan
         situation = next(s for marker, s in _SITUATIONS if marker in instruction)
-        request = _line(r"(?:step|ask for it again): (.*)$", instruction)
+        request = _line(r"(?:step|ask for it again|now want this): (.*)$", instruction)
         heard = re.findall(r"^Assistant: (.*(?:\n(?!You: |Assistant: |\n).*)*)", head, re.M)
         later = ""
         if known is not None:
@@ -212,6 +212,8 @@ class _Asked:
 
 
 _CHATTY = re.compile(r"[\U0001F300-\U0001FAFF]|\b(?:thx|pls|ty|nope|nah|ok)\b", re.I)
+_PLAN = "Your next message\n"
+"""Begins the last part of a user prompt; a prompt without it asks for something else."""
 _SITUATIONS = (
     ("Start the conversation", "open"),
     ("leave what came before", "waived"),
@@ -222,6 +224,7 @@ _SITUATIONS = (
     ("wants your permission", "confirm"),
     ("contradicts it", "missing"),
     ("ask for it again", "again"),
+    ("changed your mind", "again"),
     ("find another way", "trouble"),
     ("message was empty", "trouble"),
     ("announces", "waiting"),

@@ -18,7 +18,7 @@ from ise_env.intents.model import Intent
 from ise_env.tasks.kit import SubGoal
 from ise_env.users import looking, temperament
 from ise_env.users.agent_move import AgentMove, classify
-from ise_env.users.digest import GONE
+from ise_env.users.digest import GONE, shorten
 from ise_env.users.expecting import Fault, is_told, wanted
 from ise_env.users.language import language_of
 from ise_env.users.ledger import GoalState, Ledger, answer_of
@@ -32,8 +32,10 @@ from ise_env.workspaces.protocol import FileChange
 VERSION = "1"
 MAX_TURNS = 18
 """A person does not go on for ever: after that many turns of their own they leave."""
-_LONG = 8
-"""After so many turns nobody asks for one more check."""
+_LONG = 9
+"""A dialogue that would grow longer than that is not made so by one more question."""
+_AUDITED = 0.7
+"""Share of the results that somebody who audits asks about."""
 _MAX_COMPLAINTS = 2
 _MAX_ANSWERS = 2
 _PLACES = frozenset(f"challenge.{case}" for case in looking.CASES.values())
@@ -106,7 +108,7 @@ class RuleUser:
         digest = self.sees(digest)
         move = classify(digest.agent_text)
         self.book.moves.append(move)
-        self.book.heard.append(digest.agent_text)
+        self.book.heard.append(shorten(digest.agent_text))
         self._speaker.digest = digest
         state = self.book.focus
         self._take_in(digest, state)
@@ -271,7 +273,7 @@ class RuleUser:
 
     def _another_check(self) -> bool:
         """Whether there is another result that can be seen and was not asked about."""
-        return len(self.book.turns) < _LONG and any(
+        return len(self.book.turns) + 2 <= _LONG and any(
             not (s.verified or s.lookups) and any(p in self.book.seen for p in s.goal.artifacts)
             for s in self.book.with_state("done")
         )
@@ -283,10 +285,7 @@ class RuleUser:
 
     def _look_closer(self, state: GoalState, digest: Digest) -> UserTurn | None:
         """Ask about a result that can be seen, if this person is curious."""
-        if self._curiosity <= 0 or state.lookups >= 1 or self._checking:
-            return None
-        left = sum(s.believed == "pending" for s in self.book.goals.values()) + 1
-        if self._rng.random() > self._curiosity / left:
+        if state.lookups >= 1 or self._checking or not self._wonders():
             return None
         asked = looking.question_about(state, digest, self.book)
         slots = goal_slots(state.goal)
@@ -297,6 +296,13 @@ class RuleUser:
         return self._speaker.about(
             "status", state, asked.case, observed=asked.observed, told=(), **asked.slots
         )
+
+    def _wonders(self) -> bool:
+        """Whether this person would ask about a result now."""
+        left = len(self.book.with_state("pending")) + 1
+        if self.attentiveness == "audits" and len(self.book.turns) + left + 2 <= _LONG:
+            return self._rng.random() < _AUDITED
+        return self._curiosity > 0 and self._rng.random() <= self._curiosity / left
 
     def _verify(self, last: GoalState) -> UserTurn:
         """Ask for a check of the result that can best be looked at."""

@@ -34,7 +34,13 @@ def test_an_answer_is_one_if_it_could_be_right(request_: str, text: str, told: b
 
 
 @pytest.mark.parametrize(
-    "request_", ["write the report to out.md", "tell me about it", "give me the number of rows"]
+    "request_",
+    [
+        "write the report to out.md",
+        "tell me about it",
+        "give me the number of rows",
+        "tell me the addresses of those who asked and got none",
+    ],
 )
 def test_nothing_is_missed_that_was_not_asked_for(request_: str) -> None:
     assert wanted(request_) is None

@@ -24,6 +24,8 @@ from ise_env.users.protocol import UserTurn
 DUMPED_WORDS = 12
 REPEATED = 0.85
 _LEAD = 8
+_ABOUT = 4
+"""Words in a row of the persona by which an introduction is told from a request."""
 _SHARE = 0.65
 
 
@@ -82,9 +84,12 @@ def _dumps(message: str, scene: Scene) -> bool:
     allowed = [scene.goal.request, scene.context, *scene.earlier, *(g.request for g in scene.asked)]
     allowed += [scene.answer, scene.digest.agent_text]
     free = set().union(*(ngrams(text, _LEAD) for text in allowed))
+    themselves = ngrams(scene.persona, _ABOUT)
     recited = ngrams(message, DUMPED_WORDS) & ngrams(scene.utterance, DUMPED_WORDS)
     return any(
-        not any(run[i : i + _LEAD] in free for i in range(len(run) - _LEAD + 1)) for run in recited
+        not any(run[i : i + _LEAD] in free for i in range(len(run) - _LEAD + 1))
+        and not any(run[i : i + _ABOUT] in themselves for i in range(len(run) - _ABOUT + 1))
+        for run in recited
     )
 
 

@@ -281,6 +281,8 @@ def _verb_after(tokens: Sequence[str]) -> tuple[list[str], str, list[str]] | Non
 
 
 def _is_own(verb: str, after: Sequence[str]) -> bool:
+    if tuple(after[:2]) == ("you", "…"):
+        return True  # what they know and may tell
     nearest = next((t for t in after if t not in _ADVERBS or t in ("all", "both")), "")
     if any((verb, t) in _exceptions() for t in (nearest, *after[:1])):
         return False

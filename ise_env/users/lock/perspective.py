@@ -60,10 +60,17 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
 
 
 def _breaks(rule: str, text: str, scene: Scene) -> bool:
+    found = (m.group().strip().lower() for m in frames()[rule].pattern.finditer(text))
     return any(
-        m.group().strip().lower() not in scene.known_lower or not m.group().strip(" .!?:,…")
-        for m in frames()[rule].pattern.finditer(text)
+        said not in scene.known_lower or not said.strip(" .!?:,…")
+        for said in found
+        if not (rule == "perspective.machine" and _is_a_profession(said, scene))
     )
+
+
+def _is_a_profession(found: str, scene: Scene) -> bool:
+    """Whether it is the persona's own: `I am a dental assistant`, `a machine learning engineer`."""
+    return found.startswith("i") and " ".join(found.split()[-2:]) in scene.persona.lower()
 
 
 def _names_a_technique(text: str, scene: Scene, *, leaving: bool) -> bool:
