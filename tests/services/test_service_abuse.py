@@ -89,6 +89,7 @@ def test_connections_that_say_nothing_do_not_stop_the_rest(serve, monkeypatch):
     assert "still here" in place.shell(ask)
 
 
+@pytest.mark.slow
 def test_ten_thousand_connections(serve):
     place = serve(SITE)
     said = place.python(
@@ -135,12 +136,13 @@ def test_hostile_requests(serve, send, caplog):
     assert [r for r in caplog.records if r.name.startswith("ise_env")] == []
 
 
-def test_an_enormous_push(serve):
+def test_an_enormous_push(serve, monkeypatch):
+    monkeypatch.setattr("ise_env.services.episode.MOST_PUSH", 2**20)
     seed = RepoSeed("r", (Commit("One", {"a": "b"}, "A <a@b>", datetime(2026, 1, 1)),))
     place = serve(SITE, RepositorySeed(name="a/r", stream=seed.stream()))
     said = place.shell(
         "git clone -q http://git.office.example/a/r.git && cd r && "
-        "head -c 40M /dev/urandom > big && git add big && git commit -qm big && "
+        "head -c 2M /dev/urandom > big && git add big && git commit -qm big && "
         "git push origin main 2>&1 || echo refused",
         timeout_s=120,
     )

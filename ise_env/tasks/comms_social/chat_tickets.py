@@ -94,7 +94,7 @@ class ChatTickets(Kit[Params]):
     title = "Turn reports in a channel into a table"
     description = "Collect reports and their state from a chat channel; answer the oldest open one."
     obstacle = "the channel has several pages, and not every message with a number is a report"
-    folders = ("facility-desk", "repairs", "breakdowns")
+    folders = ("caretaker-desk", "repairs", "breakdowns")
     requires = ("curl",)
     params = Params
 

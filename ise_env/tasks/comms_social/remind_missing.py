@@ -90,7 +90,7 @@ class RemindMissing(Kit[Params]):
     title = "Remind those who have not answered"
     description = "Find out who of a list has not answered a mail, list them, and remind them."
     obstacle = "an automatic reply is no answer, and somebody answered who was not asked"
-    folders = ("survey", "questionnaire", "staff-poll")
+    folders = ("opinion-round", "feedback-round", "staff-poll")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
