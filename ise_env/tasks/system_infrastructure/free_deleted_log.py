@@ -123,7 +123,8 @@ class FreeDeletedLog(Kit[Params]):
         w, f = world(p), p.folder
 
         def process(queue: str) -> TextMatch:
-            return TextMatch(matches=(rf"worker\.py {queue}$",))
+            # A shell that was told to start one is none.
+            return TextMatch(matches=(rf"^\S*python\S* (-\S+ )*\S*worker\.py {queue}$",))
 
         return (
             Processes(

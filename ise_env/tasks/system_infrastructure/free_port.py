@@ -145,10 +145,10 @@ class FreePort(Kit[Params]):
         before = w.contents[f"{f}/logs/{p.app}.log"]
 
         def preview(person: str) -> TextMatch:
-            return TextMatch(contains=(f"previews/{person}/preview.py",))
+            return _python(f"\\S*previews/{person}/preview.py")
 
         def app(name: str) -> TextMatch:
-            return TextMatch(matches=(rf"serve\.py {name}$",))
+            return _python(f"\\S*serve.py {name}")
 
         others = {person: preview(person) for person in w.ports if person != w.holder}
         others |= {name: app(name) for name in w.running}
@@ -257,3 +257,8 @@ class FreePort(Kit[Params]):
             workdir=p.folder,
         )
         return f"It runs on a free port now: {last_line(started.text)}"
+
+
+def _python(program: str) -> TextMatch:
+    """The command line of Python running a program; a shell that was told to is none."""
+    return TextMatch(matches=(rf"^\S*python\S* (-\S+ )*{program}$",))
