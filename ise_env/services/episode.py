@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import smtplib
 import socket
@@ -17,6 +18,7 @@ from ise_env.errors import IseError, WorkspaceError
 from ise_env.services import crontab_command, guide, inbox, places
 from ise_env.services.access import Fetched, SearchHit, Unreachable
 from ise_env.services.chat import ChatRoom
+from ise_env.services.commit_tests import run_tests
 from ise_env.services.fetching import fetch
 from ise_env.services.git_host import MOST_PUSH, GitHost
 from ise_env.services.httpd import Host, HttpServer
@@ -87,7 +89,10 @@ class EpisodeServices:
             hosts[CHAT_HOST] = Host(self._chat)
         if self._plan.repositories:
             with _starting("git"):
-                self._git = GitHost(self._plan.repositories, self._folder / "git", self._backend)
+                run = functools.partial(
+                    run_tests, self._backend, allow_degraded=self._workspace.degraded
+                )
+                self._git = GitHost(self._plan.repositories, self._folder / "git", run)
                 shared().run(self._git.create())
             hosts[GIT_HOST] = Host(self._git, MOST_PUSH)
         if self._plan.schedule is not None:
@@ -210,12 +215,14 @@ class EpisodeServices:
         """Everything that was done to them; when the workspace's processes are gone.
 
         Raises:
-            ServiceError: One does not come to rest.
+            ServiceError: One does not come to rest, or failed meanwhile.
         """
         try:
             shared().run(self._settle(), within_s=60.0)
         except TimeoutError as error:
             raise ServiceError("the services do not come to rest", retryable=True) from error
+        if self._git is not None and self._git.failure is not None:
+            raise ServiceError(f"the service git could not run tests: {self._git.failure}")
         return ServiceRecords(
             mail=self._boxes.sent(),
             requests=self._journal.requests(),

@@ -8,13 +8,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ise_env.errors import WorkspaceError
 from ise_env.services.git_process import GitFailed
 from ise_env.services.httpd import Request, Response
 from ise_env.services.pktline import Malformed
 from ise_env.services.records import CommitTests, Push
-from ise_env.services.repository import Repository
+from ise_env.services.repository import Repository, RunTests
 from ise_env.services.spec import RepositorySeed
-from ise_env.workspaces.protocol import Backend
 
 MOST_PUSH = 32 * 2**20
 JSON = "application/json; charset=utf-8"
@@ -29,13 +29,17 @@ class GitHost:
     Args:
         seeds: The repositories, with different names.
         folder: Where they are kept.
-        backend: Makes workspaces for the tests of commits.
+        run: Runs the tests of a commit.
+
+    Attributes:
+        failure: What kept the machinery from running tests; says nothing about the agent.
     """
 
-    def __init__(self, seeds: Iterable[RepositorySeed], folder: Path, backend: Backend) -> None:
+    def __init__(self, seeds: Iterable[RepositorySeed], folder: Path, run: RunTests) -> None:
         self._repositories = {
-            seed.name: Repository(seed, folder / f"{seed.name}.git", backend) for seed in seeds
+            seed.name: Repository(seed, folder / f"{seed.name}.git", run) for seed in seeds
         }
+        self.failure: WorkspaceError | None = None
 
     async def create(self) -> None:
         """Make the repositories."""
@@ -58,6 +62,9 @@ class GitHost:
             return Response(400, f"{error}\n".encode())
         except GitFailed as error:
             return Response(500, f"{error}\n".encode()[:500])
+        except WorkspaceError as error:
+            self.failure = error
+            return Response(500, b"the tests could not run\n")
 
     async def _converse(self, repository: Repository, what: str, request: Request) -> Response:
         protocol = request.headers.get("git-protocol", "")

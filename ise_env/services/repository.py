@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ise_env.services import pktline
-from ise_env.services.commit_tests import run_tests
 from ise_env.services.git_process import GitFailed, Output, git
 from ise_env.services.pktline import ZERO, Command
 from ise_env.services.records import CommitTests, Push
 from ise_env.services.spec import RepositorySeed
-from ise_env.workspaces.protocol import Backend, SeedFile
+from ise_env.workspaces.protocol import SeedFile
 
 MOST_STORED = 128 * 2**20
 """Bytes of one repository; a push to a fuller one is refused."""
@@ -22,6 +21,8 @@ MOST_TESTED = 3
 """Refs of one push whose tests run."""
 MOST_FILES = 5_000
 MOST_TREE = 32 * 2**20
+
+RunTests = Callable[[Sequence[SeedFile], Sequence[str]], tuple[bool, str]]
 
 HOOK = """#!/bin/sh
 # Which pushes are taken: $1 ref, $2 old, $3 new.
@@ -65,12 +66,12 @@ class Repository:
     Args:
         seed: What it starts with.
         folder: The bare repository; it does not exist yet.
-        backend: Makes workspaces for the tests of commits.
+        run: Runs a command over files in a workspace of its own; see `run_tests`.
     """
 
-    def __init__(self, seed: RepositorySeed, folder: Path, backend: Backend) -> None:
+    def __init__(self, seed: RepositorySeed, folder: Path, run: RunTests) -> None:
         self.seed = seed
-        self._folder, self._backend = folder, backend
+        self._folder, self._run = folder, run
         self._lock = asyncio.Lock()
         self.pushes: list[Push] = []
         self.tests: dict[str, CommitTests] = {}
@@ -154,9 +155,7 @@ class Repository:
     async def _tests_of(self, commit: str) -> CommitTests:
         if commit not in self.tests:
             files = await self._tree(commit)
-            passed, output = await asyncio.to_thread(
-                run_tests, self._backend, files, self.seed.tests
-            )
+            passed, output = await asyncio.to_thread(self._run, files, self.seed.tests)
             self.tests[commit] = CommitTests(self.seed.name, commit, passed, output)
         return self.tests[commit]
 

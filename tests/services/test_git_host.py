@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from ise_env.errors import WorkspaceError
 from ise_env.rewards.checks import (
     GitNotForced,
     GitPushed,
@@ -17,6 +18,7 @@ from ise_env.rewards.checks import (
     TextMatch,
 )
 from ise_env.rewards.evidence import Evidence, Unmet
+from ise_env.services.episode import ServiceError
 from ise_env.services.spec import RepositorySeed
 from ise_env.tasks.git_seed import Commit, RepoSeed
 
@@ -154,3 +156,25 @@ def test_what_was_pushed_never_runs_on_the_host(serve, tmp_path):
     records = place.services.records()
     assert not trace.exists()
     assert [run.output.split()[-1] for run in records.test_runs] == ["workspace"]
+
+
+def test_a_commit_that_ends_everything_around_it_fails(serve):
+    place = serve(SEED.model_copy(update={"tests": ("sh", "run.sh")}))
+    said = place.shell(
+        FIX + "echo 'kill -9 -1' > run.sh; git add -A; git commit -qm x; git push origin main 2>&1"
+    )
+    assert "failed" in said
+
+
+def test_tests_that_cannot_run_are_not_the_agents_fault(serve, monkeypatch):
+    place = serve(SEED)
+
+    def broken(**options):
+        raise WorkspaceError("no more workspaces")
+
+    monkeypatch.setattr(place.services._backend, "create", broken)
+    place.shell(FIX + "git push origin main 2>&1")
+    monkeypatch.undo()
+    place.workspace.freeze()
+    with pytest.raises(ServiceError, match="git could not run tests: no more workspaces"):
+        place.services.records()
