@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
 from ise_env.errors import ConfigError
@@ -26,6 +26,8 @@ from ise_env.tools.web_provider import SearchRequest
 
 TIMEOUT_S = 30.0
 _MAX_ANSWER = 4 * 2**20
+_SAFE = "%/?&=:;,+~@!$'()*[]"
+"""What an address may hold as it is; everything else is escaped."""
 _USER_AGENT = "Mozilla/5.0 (compatible; ise-env)"
 
 
@@ -97,7 +99,7 @@ class LiveWeb:
         """See `WebProvider.fetch`."""
         parts = urlsplit(url)
         connection = self._connection(parts.scheme, str(parts.hostname), parts.port, timeout_s)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        target = quote((parts.path or "/") + (f"?{parts.query}" if parts.query else ""), _SAFE)
         try:
             connection.connect()
             if self._public_only and is_private(connection.sock.getpeername()[0]):

@@ -84,5 +84,5 @@ def _counts(messages: Sequence[Message]) -> tuple[int, int]:
 
 def _now(workspace: Workspace) -> str:
     """The workspace's clock, as any program inside reads it."""
-    done = workspace.run(["date", "-u", "+%Y-%m-%d %H:%M UTC"], timeout_s=10)
+    done = workspace.run(["date", "-u", "+%Y-%m-%d %H:%M UTC"], cwd="/", timeout_s=10)
     return done.output.decode("utf-8", "replace").strip() if isinstance(done, Completed) else ""

@@ -7,6 +7,7 @@ import re
 from pydantic import Field
 
 from ise_env.tools.base import Outcome, Params, ToolContext, ToolFailure, ToolResult
+from ise_env.tools.paths import absolute, file_failure
 from ise_env.tools.registry import tool
 from ise_env.workspaces.protocol import Completed
 
@@ -56,20 +57,16 @@ def tts(p: TtsParams, context: ToolContext) -> ToolResult:
     number = context.state.get("tts", 0) + 1
     path = f"{FOLDER}/voice-{number}.wav"
     voice = "cmn" if _CHINESE.search(spoken) else "en"
-    done = context.workspace.run(
-        [
-            "sh",
-            "-c",
-            f'mkdir -p {FOLDER} && exec espeak-ng -v {voice} -w "$1" --stdin',
-            "tts",
-            path,
-        ],
-        stdin=spoken.encode(),
-        timeout_s=TIMEOUT_S,
-    )
-    if not isinstance(done, Completed) or done.exit_code != 0:
-        raise _failure(done if isinstance(done, Completed) else None)
-    size = context.workspace.stat(path).size
+    script = f'mkdir -p {FOLDER} && exec espeak-ng -v {voice} -w "$1" --stdin'
+    try:
+        done = context.workspace.run(
+            ["sh", "-c", script, "tts", path], stdin=spoken.encode(), timeout_s=TIMEOUT_S
+        )
+        if not isinstance(done, Completed) or done.exit_code != 0:
+            raise _failure(done if isinstance(done, Completed) else None)
+        size = context.workspace.stat(path).size
+    except OSError as error:
+        raise file_failure(error, "open", absolute(path)) from error
     if not size:
         raise ToolFailure("espeak-ng wrote no sound", error="no_output")
     context.state["tts"] = number

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from ise_env.tools.base import Outcome, Params, ToolContext, ToolFailure, ToolResult
 from ise_env.tools.output import as_json
-from ise_env.tools.readable import readable
+from ise_env.tools.readable import Readable, readable
 from ise_env.tools.registry import tool
 from ise_env.tools.untrusted import wrapped
 from ise_env.tools.web_page import WebPage, get_page
@@ -47,7 +47,8 @@ def web_fetch(p: WebFetchParams, context: ToolContext) -> ToolResult:
             is no text.
     """
     page = get_page(p.url, context)
-    title, text, extractor = _extract(page, markdown=p.extractMode == "markdown")
+    found, extractor = _extract(page, markdown=p.extractMode == "markdown")
+    title, text = found.title, found.text
     if page.answer.status >= 400:
         detail = wrapped(text[:_ERROR_CHARS], _SOURCE, context.rng, notice=True)
         raise ToolFailure(
@@ -55,7 +56,7 @@ def web_fetch(p: WebFetchParams, context: ToolContext) -> ToolResult:
         )
     limit = min(p.maxChars or MAX_CHARS, MAX_CHARS)
     shown = text[:limit]
-    truncated = page.answer.truncated or len(text) > limit
+    truncated = page.answer.truncated or len(text) > limit or not found.whole
     whole = wrapped(shown, _SOURCE, context.rng, notice=True)
     value: dict[str, Any] = {
         "url": p.url,
@@ -75,19 +76,18 @@ def web_fetch(p: WebFetchParams, context: ToolContext) -> ToolResult:
     return ToolResult(as_json(value), Outcome(status="truncated" if truncated else "ok"))
 
 
-def _extract(page: WebPage, *, markdown: bool) -> tuple[str, str, str]:
-    """Return title, text and the name of what extracted it."""
+def _extract(page: WebPage, *, markdown: bool) -> tuple[Readable, str]:
+    """Return what the page says and the name of what extracted it."""
     kind, text = page.media_type, page.text()
     if kind in ("text/html", "application/xhtml+xml") or (not kind and text.lstrip()[:1] == "<"):
-        found = readable(text, page.url, markdown=markdown)
-        return found.title, found.text, "html"
+        return readable(text, page.url, markdown=markdown), "html"
     if kind == "application/json" or kind.endswith("+json"):
         try:
-            return "", as_json(json.loads(text)), "json"
-        except ValueError:
-            return "", text, "raw"
+            return Readable("", as_json(json.loads(text))), "json"
+        except (ValueError, RecursionError):
+            return Readable("", text), "raw"
     if not kind or kind.startswith("text/") or kind.endswith(("xml", "javascript")):
-        return "", text, "raw"
+        return Readable("", text), "raw"
     raise ToolFailure(
         f"Web fetch failed: {kind} is no text ({len(page.answer.body):,} bytes). Use curl -o with "
         "exec to keep it as a file.",

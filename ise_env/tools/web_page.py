@@ -93,6 +93,8 @@ def _host_of(url: str) -> str:
 def is_private(host: str) -> bool:
     """Whether a host is an address that does not lie on the public net."""
     try:
-        return not ipaddress.ip_address(host).is_global
+        address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:
         return False
+    mapped = getattr(address, "ipv4_mapped", None)
+    return not (mapped or address).is_global

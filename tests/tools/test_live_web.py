@@ -13,6 +13,7 @@ from ise_env.errors import ConfigError
 from ise_env.services.access import Unreachable
 from ise_env.tools.live_web import LiveWeb, make_web
 from ise_env.tools.registry import resolve
+from ise_env.tools.web_page import is_private
 from ise_env.tools.web_provider import SearchRequest
 
 ROW = {"url": "https://a.example/", "title": "A"}
@@ -135,6 +136,21 @@ def test_fetching_stays_on_the_public_net(server):
     got = web.fetch(f"{server.url}/page?x=1", max_bytes=5, timeout_s=5)
     assert (got.status, got.body, got.truncated) == (404, b"<h1>n", True)
     assert server.asked[0][:2] == ("/page", {"x": ["1"]})
+
+
+def test_addresses_are_escaped(server):
+    web = LiveWeb("searxng", server.url, public_only=False)
+    web.fetch(f"{server.url}/a b/é%20?q=x y", max_bytes=5, timeout_s=5)
+    assert server.asked[0][0] == "/a%20b/%C3%A9%20"
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "10.1.2.3", "169.254.169.254", "::1", "fe80::1%eth0", "::ffff:127.0.0.1"]
+)
+def test_private_addresses_are_known(host):
+    assert is_private(host)
+    assert not is_private("93.184.216.34")
+    assert not is_private("example.com")
 
 
 @pytest.mark.parametrize(

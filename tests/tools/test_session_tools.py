@@ -378,3 +378,9 @@ def test_the_card_on_another_day_is_an_allowed_difference(agents, fresh_call):
     later = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d", "2031-02-03 04:05", card)
     assert card != later
     assert same(card, later)
+
+
+def test_the_card_needs_no_folder_of_the_agents(agents, fresh_call):
+    agents()
+    fresh_call.text("exec", command="chmod 000 /workspace")
+    assert "UTC" in fresh_call.text("session_status")

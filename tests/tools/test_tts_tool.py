@@ -55,3 +55,9 @@ def test_a_missing_program_is_named(speak):
     message, kind = speak.error("tts", text="x")
     assert kind == "unavailable"
     assert "package espeak-ng" in message
+
+
+@needs_espeak
+def test_a_workspace_that_cannot_be_entered_is_the_agents_doing(speak):
+    speak.text("exec", command="chmod 000 /workspace")
+    assert speak("tts", text="one").outcome.status == "tool_error"

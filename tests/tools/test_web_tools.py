@@ -10,6 +10,7 @@ import pytest
 from ise_env.services.episode import EpisodeServices
 from ise_env.services.plan import plan
 from ise_env.services.spec import Page, SiteSeed
+from ise_env.tools import readable as readable_module
 from ise_env.tools.readable import readable
 from ise_env.tools.registry import resolve
 
@@ -201,3 +202,15 @@ def test_without_sites_there_is_no_web(call):
 @pytest.mark.parametrize("html", ["<" * 5000, "<table><td><td><tr></table></ul></li>", "<a>x", ""])
 def test_broken_html_is_read_as_far_as_it_goes(html):
     assert isinstance(readable(html, "http://x.example/").text, str)
+
+
+@pytest.mark.parametrize("piece", ["<a ", "<", "<ul><li>", '<a b="'])
+def test_a_page_made_to_be_read_forever_is_cut(piece, monkeypatch):
+    monkeypatch.setattr(readable_module, "MAX_SECONDS", 0.2)
+    page = readable("<p>Berths</p>" + piece * 500_000, "http://x.example/")
+    assert page.text.startswith("Berths")
+    assert not page.whole
+
+
+def test_text_after_the_last_tag_is_read():
+    assert readable("<p>one</p>two &amp; three", "http://x.example/").text == "one\n\ntwo & three"
