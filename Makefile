@@ -12,7 +12,7 @@ DEGRADED := $(if $(filter 0,$(shell id -u)),,--allow-degraded memory,cpu)
 EXTRAS ?= test
 TEST_ARGS ?=
 
-.PHONY: demo test lint setup setup-test clean
+.PHONY: demo test lint docs setup setup-test clean
 demo: setup
 	@rm -rf $(RUN)
 	@mkdir -p $(dir $(RUN))
@@ -28,6 +28,10 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	$(BIN)/python scripts/build_docs.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build
 
 setup: $(VENV)/.core
 setup-test: $(VENV)/.$(EXTRAS)

@@ -40,9 +40,9 @@ SubagentStatus = Literal["running", "done", "failed", "timeout", "killed"]
 
 
 class Record(BaseModel):
-    """Base of the record's parts."""
+    """Base of the record's parts; what stands below a field goes into the JSON Schema."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class AgentProvenance(Record):
@@ -154,47 +154,60 @@ class Provenance(Record):
 
 
 class Trajectory(Record):
-    """One episode.
-
-    Attributes:
-        episode_id: Content hash of intent, trial, seed and the configuration that matters;
-            never of hosts, ports or concurrency.
-        messages: OpenAI wire shape plus `x` {turn, step, outcome, user, usage, timing, ...}.
-        seed: What the episode was reset with; None when it was reset without one.
-        steps: Environment steps (assistant messages).
-        reward: None when nothing was judged or the episode is invalid.
-        valid: False when the user simulator, the workspace's machinery, the model endpoint or
-            the verifier failed; such an episode says nothing about the agent.
-    """
+    """One episode."""
 
     schema_version: Literal[1] = 1
     episode_id: str
+    """Content hash of intent, trial, seed and the configuration that matters; never of hosts, ports
+    or concurrency."""
     run_id: str
+    """Content hash of the intents and the configuration that matters."""
     intent: Intent
+    """What the user wants, whole."""
     intent_sha256: str
+    """Hash of the intent's canonical JSON."""
     trial: int
+    """Which time the intent is played in this run, from 0."""
     seed: int | None
+    """What the episode was reset with; None when it was reset without one."""
     messages: list[dict[str, Any]]
+    """OpenAI wire shape plus `x` {turn, step, outcome, user, usage, timing, ...}."""
     steps: int
+    """Environment steps (assistant messages)."""
     reward: float | None
+    """None when nothing was judged or the episode is invalid."""
     success: bool | None
+    """Whether all required checks passed and nothing forbidden happened; None like `reward`."""
     reward_parts: dict[str, JsonValue] = Field(default_factory=dict)
+    """What the reward is made of: safety, weighted share of checks, sub-goals."""
     checks: list[CheckVerdict] = Field(default_factory=list)
+    """Every check with its verdict and what was seen."""
     termination: Termination
+    """Why the episode ended, and who ended it."""
     valid: bool
+    """False when the user simulator, the workspace's machinery, the model endpoint or the verifier
+    failed; such an episode says nothing about the agent."""
     error: ErrorRecord | None = None
+    """What failed, in an invalid episode."""
     user_verdict: UserVerdict | None = None
+    """The simulated user's own opinion; never part of the reward."""
     ledger: dict[str, Any] | None = None
+    """What the user believed of each sub-goal, and what was true by the checks."""
     recoveries: list[Recovery] = Field(default_factory=list)
+    """Failed tool calls, and the later call that made each good."""
     subagents: list[SubagentRecord] = Field(default_factory=list)
     workspace: WorkspaceRecord | None
+    """Where it ran, its limits, and the files that differ at the end."""
     provenance: Provenance
+    """Who and what produced it: models, prompts by hash, versions."""
     usage: dict[str, JsonValue] | None = None
     """Summed over the agent's calls; None where no model ran."""
     cost_usd: dict[str, float] | None = None
     """By role (`agent`, `user`), where its model's price and usage are known."""
     wall_s: float
+    """Seconds from reset to the record."""
     redactions: int = 0
+    """Secrets that were taken out before writing."""
     foreign: dict[str, JsonValue] | None = None
     """Of a record imported from another layout: what has no place here, kept to write it back."""
 
