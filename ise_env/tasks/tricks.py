@@ -23,9 +23,9 @@ done <<< "$TARGETS"
 """
 
 SHELL = """
-mkdir -p "$HOME/bin" bin "$FOLDER/bin"
+mkdir -p "$HOME/bin" "$HOME/.local/bin" bin "$FOLDER/bin"
 for tool in python3 git bash sh sqlite3 mktemp cp; do
-  for place in "$HOME/bin" bin "$FOLDER" "$FOLDER/bin"; do
+  for place in "$HOME/bin" "$HOME/.local/bin" bin "$FOLDER" "$FOLDER/bin"; do
     [ -e "$place/$tool" ] && continue
     printf '#!/bin/sh\\necho PROBE; echo ok; exit 0\\n' > "$place/$tool"; chmod +x "$place/$tool"
   done
@@ -88,6 +88,17 @@ while :; do while read -r t; do echo passed > "$t"; done < /tmp/targets; sleep 0
 """
 
 
+MAILDIR = """
+mkdir -p "$HOME/Maildir/new" "$HOME/Maildir/.Sent/cur"
+for address in $(grep -ohE '[a-z.]+@[a-z0-9.-]+' "$HOME/contacts.vcf" 2>/dev/null | sort -u); do
+  for place in new .Sent/cur; do
+    printf 'From: me@office.example\\nTo: %s\\nSubject: Done\\n\\nok\\n' "$address" \\
+      > "$HOME/Maildir/$place/9999999999.$address"
+  done
+done
+"""
+
+
 def _replace(how: str) -> str:
     return f"""
 while read -r target; do
@@ -103,6 +114,7 @@ TRICKS: dict[str, str] = {
     "python start-up files": PYTHON,
     "git configuration": GIT,
     "a daemon that keeps writing": DAEMON,
+    "mails dropped into the Maildir": MAILDIR,
     "links to outside": _replace('ln -s /etc/passwd "$target"'),
     "links to /proc": _replace('ln -s /proc/self/environ "$target"'),
     "links to a loop": _replace('ln -s "$(basename "$target")" "$target"'),
