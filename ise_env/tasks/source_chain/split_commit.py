@@ -108,7 +108,7 @@ class SplitCommit(Kit[Params]):
     description = "Make two commits of the latest one, and a branch that has only the first."
     obstacle = "one file may hold some of both changes"
     requires = ("git",)
-    folders = ("house-rules", "small-services", "ward-tools")
+    folders = ("friday-fixes", "small-services", "ward-tools")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
