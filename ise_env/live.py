@@ -23,6 +23,7 @@ from ise_env.services.records import ServiceRecords
 from ise_env.spaces import Message
 from ise_env.tasks.bind import BoundTask
 from ise_env.tasks.install import install
+from ise_env.tasks.programs import demand
 from ise_env.tools.agent_sessions import AgentSessions
 from ise_env.tools.base import Tool, ToolContext
 from ise_env.tools.dispatch import DispatchResult, dispatch
@@ -110,6 +111,7 @@ class Live:
             degraded=list(workspace.degraded),
         )
         try:
+            demand(workspace, [task.kit for task in bound])
             live.services = start(wanted, workspace, backend)
             context.services = live.services
             install(workspace, planned, live.services)

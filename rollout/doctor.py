@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ise_env.episode import versions
 from ise_env.errors import IseError
+from ise_env.tasks.programs import packages, wanted
 from ise_env.tasks.registry import all_kits
 from ise_env.traces import seal
 from ise_env.workspaces import make_backend
@@ -51,19 +52,10 @@ def examine(workspace: str) -> Report:
     probe = make_backend(workspace).probe()
     found = {**versions(), "system": f"{platform.system()} {platform.release()}"}
     found["zstd"] = "installed" if seal.available() else "not installed: shards stay plain"
-    wanted = _wanted()
-    programs = _inside(workspace, probe.requirements, list(wanted)) if probe.usable else None
-    shown = () if programs is None else tuple(_program(*w, programs) for w in wanted.items())
+    needed = wanted(all_kits())
+    programs = _inside(workspace, probe.requirements, list(needed)) if probe.usable else None
+    shown = () if programs is None else tuple(_program(*w, programs) for w in needed.items())
     return Report(workspace, programs is not None, probe.requirements, shown, found)
-
-
-def _wanted() -> dict[str, list[str]]:
-    """Map the programs that task kits want to the names of these kits."""
-    wanted: dict[str, list[str]] = {}
-    for kit in all_kits():
-        for program in kit.requires:
-            wanted.setdefault(program, []).append(kit.name)
-    return dict(sorted(wanted.items()))
 
 
 def _inside(
@@ -89,7 +81,7 @@ def _program(name: str, kits: list[str], found: dict[str, str]) -> Requirement:
         return Requirement(name, "enforced", path)
     unsampled = f"{len(kits)} task kits are not sampled: {', '.join(sorted(kits))}"
     how = f"not found inside; without it {unsampled}"
-    return Requirement(name, "unavailable", how, f"install {name}")
+    return Requirement(name, "unavailable", how, f"install {packages([name])}")
 
 
 def render(report: Report) -> RenderableType:

@@ -24,6 +24,7 @@ from ise_env.services.records import ServiceRecords
 from ise_env.tasks.delegate import delegate_policy, message_of
 from ise_env.tasks.install import install
 from ise_env.tasks.kit import Kit, KitParams, Seed, Solution, ToolCall, ToolReply, Wait
+from ise_env.tasks.programs import demand
 from ise_env.tools import registry as tools
 from ise_env.tools.agent_sessions import AgentSessions
 from ise_env.tools.base import Outcome, ToolContext
@@ -56,6 +57,7 @@ class Stage(AbstractContextManager["Stage"]):
             owner=f"admission of {kit.name}", names=wanted.names if wanted else ()
         )
         try:
+            demand(self.workspace, [kit])
             self.services = start(wanted, self.workspace, backend)
             install(self.workspace, [(kit.name, seed)], self.services)
         except BaseException:

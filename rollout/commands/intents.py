@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ise_env.errors import ConfigError
+from ise_env.errors import ConfigError, IseError
 from ise_env.rollout.commands import intent_pools
 
 
@@ -28,6 +29,8 @@ The same seed gives the same intents, and a larger -n the same ones with more be
 Example:
 
     ise intents sample -n 100 --seed 7 --out intents.jsonl
+
+    ise intents sample -n 200 --split held-out-kit --out test.jsonl
 """
 
 
@@ -45,6 +48,14 @@ def sample(
     pools: Annotated[
         Path | None, typer.Option(help="Directory of own pools, in place of the built-in ones.")
     ] = None,
+    workspace: Annotated[
+        str,
+        typer.Option(help="Kind of workspace; kits that need a program it lacks are left out."),
+    ] = "local",
+    split: Annotated[
+        str | None,
+        typer.Option(help="Only train, held-out-composition or held-out-kit. Default: all."),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Sample intents into a file."""
@@ -52,6 +63,7 @@ def sample(
         raise ConfigError(f"{out}: exists already; choose another --out, or give --force")
 
     from ise_env.intents import sampler
+    from ise_env.intents.splits import as_split
 
     def patterns(text: str) -> list[str]:
         return [part.strip() for part in text.split(",") if part.strip()]
@@ -63,6 +75,8 @@ def sample(
         shard=_shard(shard),
         kits=patterns(kits),
         exclude=patterns(exclude),
+        programs=_programs(workspace, patterns(kits), patterns(exclude)),
+        split=None if split is None else as_split(split),
     )
     temporary = out.with_name(f".{out.name}.tmp")
     written = 0
@@ -76,6 +90,38 @@ def sample(
     finally:
         temporary.unlink(missing_ok=True)
     typer.echo(f"{written} intents in {out}")
+
+
+def _programs(workspace: str, patterns: list[str], exclude: list[str]) -> set[str] | None:
+    """What workspaces hold, once it was said which kits are left out for what they lack.
+
+    Returns:
+        None where no workspace can be started: nothing is left out then.
+    """
+    from ise_env.tasks.programs import left_out, packages, present, wanted
+    from ise_env.tasks.registry import all_kits
+    from ise_env.workspaces import make_backend
+
+    kits = [kit for kit in all_kits() if not any(fnmatchcase(kit.name, p) for p in exclude)]
+    backend = make_backend(workspace)
+    probe = backend.probe()
+    if not probe.usable:
+        return None
+    degraded = [r.name for r in probe.requirements if r.status == "degraded"]
+    try:
+        started = backend.create(allow_degraded=degraded, owner="sampling")
+    except IseError:
+        return None
+    try:
+        held = present(started, wanted(kits))
+    finally:
+        started.close()
+    for program, names in left_out(kits, held, patterns).items():
+        typer.echo(
+            f"left out for want of {program} (install {packages([program])}): {', '.join(names)}",
+            err=True,
+        )
+    return held
 
 
 def _shard(text: str) -> tuple[int, int]:
