@@ -1,4 +1,4 @@
-"""Fixtures shared by all tests: the real local workspace, or a skip that says what is missing."""
+"""Fixtures shared by all tests: real workspaces, or a skip that says what is missing."""
 
 import pytest
 
@@ -15,3 +15,20 @@ def local_backend():
     except WorkspaceError as error:
         pytest.skip(f"no local workspace here: {error}")
     return backend
+
+
+@pytest.fixture(scope="session")
+def docker_backend():
+    """The Docker backend, once a session, where an engine and its image are."""
+    backend = make_backend("docker")
+    lacking = [r for r in backend.probe().requirements if r.status == "unavailable"]
+    if lacking:
+        pytest.skip("; ".join(f"no Docker workspace here: {r.how}" for r in lacking))
+    return backend
+
+
+@pytest.fixture(params=["local", pytest.param("docker", marks=pytest.mark.docker)])
+def kind(request):
+    """Each kind of workspace, for what has to hold whichever isolates it."""
+    request.getfixturevalue(f"{request.param}_backend")
+    return request.param

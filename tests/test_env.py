@@ -29,14 +29,14 @@ def says(*calls: dict, content: str = "") -> dict:
 
 
 @pytest.fixture
-def env():
-    env = IntentEnv(TEXT)
+def env(kind):
+    env = IntentEnv(TEXT, workspace=kind)
     yield env
     env.close()
 
 
-def test_gymnasium_s_checker_passes_on_the_live_workspace():
-    env = gym.make("ise_env:ISE/Intent-v0", intent=TEXT).unwrapped
+def test_gymnasium_s_checker_passes_on_the_live_workspace(kind):
+    env = gym.make("ise_env:ISE/Intent-v0", intent=TEXT, workspace=kind).unwrapped
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Without a render mode of "human" among those declared: it prints by design.

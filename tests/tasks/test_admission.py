@@ -19,24 +19,30 @@ from ise_env.workspaces import make_backend
 ONE_A_DOMAIN = tuple({name.split("/")[0]: name for name in reversed(registry.names())}.values())
 """A sample that grows with the domains, not with the kits; all of them are marked `full`."""
 
+EACH_KIND = pytest.mark.parametrize(
+    "kind",
+    ["local", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.slow])],
+    indirect=True,
+)
+
 
 def bad(rows: list[Row]) -> list[str]:
     return [f"{r.kit} {r.seed} {r.case}: {r.detail}" for r in rows if not r.passed]
 
 
-@pytest.mark.usefixtures("local_backend")
+@EACH_KIND
 @pytest.mark.parametrize("name", ONE_A_DOMAIN)
-def test_one_kit_of_each_domain(name: str) -> None:
+def test_one_kit_of_each_domain(name: str, kind: str) -> None:
     seed = sum(name.encode()) % 3
-    rows = list(validate([name], [seed], with_tricks=False))
+    rows = list(validate([name], [seed], backend=kind, with_tricks=False))
     assert not bad(rows)
     assert [r.case for r in rows[:3]] == ["reset", "claims done", "oracle"]
     assert len(rows) > 3
 
 
-@pytest.mark.usefixtures("local_backend")
-def test_tricks_on_a_sample() -> None:
-    rows = list(validate(["file-io/remove-duplicates"], [0]))
+@EACH_KIND
+def test_tricks_on_a_sample(kind: str) -> None:
+    rows = list(validate(["file-io/remove-duplicates"], [0], backend=kind))
     assert not bad(rows)
     assert sum(r.case.startswith("trick") for r in rows) == len(tricks.TRICKS)
 
