@@ -54,9 +54,10 @@ print("taken from again:", *swapped)
 """
 
 CUT = """\
-import os
+import os, shutil
+shutil.rmtree("loads", ignore_errors=True)
 head, *lines = open("export.csv").readlines()
-os.makedirs("loads", exist_ok=True)
+os.makedirs("loads")
 for number, start in enumerate(range(0, len(lines), LINES), 1):
     with open(f"loads/load-{number:02d}.csv", "w") as file:
         file.writelines([head, *lines[start : start + LINES]])

@@ -52,10 +52,11 @@ Yours,
 """
 
 MAKE = """\
-import csv, os, re
+import csv, os, re, shutil
+shutil.rmtree("letters", ignore_errors=True)
 template = open("template.txt").read()
 silent = set(open("do-not-write.txt").read().split())
-os.makedirs("letters", exist_ok=True)
+os.makedirs("letters")
 empty = []
 for row in csv.DictReader(open("people.csv")):
     row = {key: value.strip() for key, value in row.items()}
@@ -289,7 +290,7 @@ class MailMerge(Kit[Params]):
         rules, template, silent = yield [
             read(f"{p.folder}/RULES.md"),
             read(f"{p.folder}/template.txt"),
-            sh("wc -l < do-not-write.txt", workdir=p.folder),
+            sh("wc -l < do-not-write.txt; head -n 4 people.csv", workdir=p.folder),
         ]
         if "{greeting}" not in template.text or "incomplete.csv" not in rules.text:
             return "The template is not the one that the rules are about."
@@ -299,9 +300,10 @@ class MailMerge(Kit[Params]):
         (after,) = yield sh("ls letters | wc -l; tail -n +2 incomplete.csv", workdir=p.folder)
         count, *gaps = after.text.split()
         listed = ", ".join(re.sub(",", " without ", gap) for gap in gaps) or "nobody"
+        quiet = found(r"^(\d+)$", silent.text)
         return (
-            f"There are {plural(count, 'letter')}. {silent.text.strip()} people want none; "
-            f"incomplete: {listed}."
+            f"There are {plural(count, 'letter')}. {plural(quiet, 'person', 'people')} may get "
+            f"none; incomplete: {listed}."
         )
 
     def _pack(self, p: Params) -> Solution:

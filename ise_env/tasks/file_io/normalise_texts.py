@@ -32,7 +32,7 @@ RULES = """\
   `.csv`, and a last line without an end gets one. Within a file both endings may be mixed.
 - Nothing else about a text changes, blanks at line ends included.
 - `report.csv` has the columns file (path below `texts/`) and was (`utf-8`, `utf-8-sig`, `utf-16` or
-  `iso-8859-1`), a row for each file that was changed.
+  `iso-8859-1`), a row for each file that does not follow this.
 """
 
 LOOK = """\

@@ -235,7 +235,10 @@ class PruneBackups(Kit[Params]):
     def _list(self, p: Params, program: str = PLAN) -> Solution:
         policy, all_of = yield [
             read(f"{p.folder}/POLICY.md"),
-            sh("ls vault/*.bak | wc -l; cat pinned.txt", workdir=p.folder),
+            sh(
+                "ls vault/*.bak | wc -l; cat pinned.txt; cat vault/*.sum | head -n 2",
+                workdir=p.folder,
+            ),
         ]
         text = " ".join(policy.text.split())
         daily, weekly = found(r"the newest (\d+);", text), found(r"last (\d+) ISO weeks", text)

@@ -40,8 +40,9 @@ RULES = """\
 """
 
 UNPACK = """\
-import io, os, sys, tarfile, zipfile
+import io, os, shutil, sys, tarfile, zipfile
 from collections import defaultdict
+shutil.rmtree("flat", ignore_errors=True)
 def members(data):
     if data[:4] == b"PK\\x03\\x04":
         archive = zipfile.ZipFile(io.BytesIO(data))

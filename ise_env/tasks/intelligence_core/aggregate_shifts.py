@@ -257,7 +257,7 @@ class AggregateShifts(Kit[Params]):
         rules, sites = yield [
             read(f"{p.folder}/RULES.md"),
             sh(
-                "jq -r 'keys[]' sites.json; ls shifts | wc -l; head -n 2 shifts/*.csv | head -n 2",
+                "jq -c . sites.json; ls shifts | wc -l; head -n 2 shifts/*.csv | head -n 2",
                 workdir=p.folder,
             ),
         ]

@@ -253,9 +253,13 @@ class CheckClaims(Kit[Params]):
         )
 
     def _list(self, p: Params, program: str = CLAIMS) -> Solution:
-        report, notes = yield [read(f"{p.folder}/report.md"), read(f"{p.folder}/NOTES.md")]
-        if "1. " not in report.text or "wrong.csv" not in notes.text:
-            return "The report holds no numbered claims."
+        report, notes, head = yield [
+            read(f"{p.folder}/report.md"),
+            read(f"{p.folder}/NOTES.md"),
+            sh("head -n 4 figures.csv", workdir=p.folder),
+        ]
+        if "returned" not in head.text or "1. " not in report.text or "wrong.csv" not in notes.text:
+            return "The report holds no numbered claims, or the table is another one."
         (ran,) = yield python(program + LIST, workdir=p.folder)
         if ran.failed:
             return f"The check stopped: {ran.text.strip()}"
@@ -263,7 +267,7 @@ class CheckClaims(Kit[Params]):
         rows = shown.text.strip().splitlines()[1:]
         total = found(r"^(\d+) claims", ran.text)
         numbers = "; ".join("no. {} says {} for {}".format(*row.split(",")) for row in rows)
-        return f"{plural(len(rows), 'claim')} of the {total} in the report do not hold.\n{numbers}"
+        return f"{plural(len(rows), 'claim')} of the {total} in the report do not hold.\n{numbers}."
 
     def _correct(self, p: Params, target: str = "corrected.md") -> Solution:
         (ran,) = yield python(CORRECT.replace("TARGET", target), workdir=p.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import ROUND_HALF_UP, Decimal
@@ -284,7 +285,10 @@ class ConvertCurrencies(Kit[Params]):
     def _convert(self, p: Params, program: str = CONVERT) -> Solution:
         rules, kinds = yield [
             read(f"{p.folder}/RULES.md"),
-            sh("tail -n +2 expenses.csv | cut -d, -f6 | sort | uniq -c", workdir=p.folder),
+            sh(
+                "head -n 4 rates.csv expenses.csv; cut -d, -f6 expenses.csv | sort | uniq -c",
+                workdir=p.folder,
+            ),
         ]
         days = found(r"than (\d+) days older", " ".join(rules.text.split()))
         (ran,) = yield python(program.replace("DAYS", days), workdir=p.folder)
@@ -292,7 +296,7 @@ class ConvertCurrencies(Kit[Params]):
             return f"The conversion stopped: {ran.text.strip()}"
         (left,) = yield read(f"{p.folder}/open.txt")
         total = found(r"^sum ([\d.]+)", ran.text)
-        count = len(kinds.text.strip().splitlines())
+        count = len(re.findall(r"^ +\d+ [A-Z]{3}$", kinds.text, re.MULTILINE))
         missing = ", ".join(left.text.split())
         return (
             f"In euro the sum is {total}. There were {plural(count, 'currency', 'currencies')}; "

@@ -48,7 +48,9 @@ with these tables:
 """
 
 MIGRATE = """\
-import re, sqlite3, sys
+import os, re, sqlite3
+if os.path.exists("TARGET"):
+    os.remove("TARGET")
 guide = open("GUIDE.md").read()
 codes = dict(re.findall(r"^\\| (\\w+) \\| ([A-Z]{2}) \\|$", guide, re.M))
 old = sqlite3.connect("file:members.db?mode=ro", uri=True)

@@ -276,7 +276,7 @@ class RankSuppliers(Kit[Params]):
     def _rank(self, p: Params, program: str = RANK) -> Solution:
         rules, shape = yield [
             read(f"{p.folder}/RULES.md"),
-            sh("ls offers | wc -l; jq -c keys offers/*.json | sort | uniq -c", workdir=p.folder),
+            sh("ls offers | wc -l; cat $(ls offers/*.json | head -n 1)", workdir=p.folder),
         ]
         text = " ".join(rules.text.split())
         certificate, day = found(r"certificate `([^`]+)`", text), found(r"before ([\d-]+)\.", text)

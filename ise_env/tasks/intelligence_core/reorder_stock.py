@@ -263,8 +263,8 @@ class ReorderStock(Kit[Params]):
         rules, states = yield [
             read(f"{p.folder}/RULES.md"),
             sh(
-                "tail -n +2 incoming.csv | cut -d, -f4 | sort | uniq -c; tail -n +2 items.csv | "
-                "wc -l",
+                "head -n 3 *.csv; cut -d, -f4 incoming.csv | sort | uniq -c; "
+                "tail -n +2 items.csv | wc -l",
                 workdir=p.folder,
             ),
         ]
@@ -282,8 +282,8 @@ class ReorderStock(Kit[Params]):
         total = states.text.strip().splitlines()[-1].strip()
         gone = found(r"(\d+) cancelled", states.text, "0")
         return (
-            f"There are {plural(count.text, 'item')} to reorder. We have {total} in all; I left "
-            f"{gone} cancelled of what was on its way out."
+            f"There are {plural(count.text, 'item')} to reorder. We have {total} in all; of what "
+            f"is on its way, {gone} deliveries are cancelled and do not count."
         )
 
     def _wait(self, p: Params) -> Solution:

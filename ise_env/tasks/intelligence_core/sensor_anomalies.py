@@ -257,18 +257,21 @@ class SensorAnomalies(Kit[Params]):
     def _detect(self, p: Params, program: str = DETECT) -> Solution:
         rule, sensors = yield [
             read(f"{p.folder}/RULE.md"),
-            sh("cut -d, -f3 sensors.csv | tail -n +2 | sort | uniq -c", workdir=p.folder),
+            sh(
+                "head -n 4 readings.csv sensors.csv; cut -d, -f3 sensors.csv | sort | uniq -c",
+                workdir=p.folder,
+            ),
         ]
         jump = found(r"by more than (\d+) C", rule.text)
         (ran,) = yield python(program.replace("JUMP", jump), workdir=p.folder)
         if ran.failed:
             return f"The search stopped: {ran.text.strip()}"
         (counted,) = yield sh("tail -n +2 anomalies.csv | wc -l", workdir=p.folder)
-        units = " and ".join(" in ".join(line.split()) for line in sensors.text.splitlines())
+        kinds = [found(rf"^ +(\d+) {unit}$", sensors.text, "0") for unit in "CF"]
         seen = found(r"^(\d+)", ran.text)
         return (
-            f"There are {counted.text.strip()} anomalies. I went through {seen} readings; of the "
-            f"sensors, {units} are reporting."
+            f"There are {counted.text.strip()} anomalies. I went through {seen} readings; "
+            f"{' sensors report in C and '.join(kinds)} in F."
         )
 
     def _workshop(self, p: Params) -> Solution:

@@ -75,7 +75,9 @@ def level(row):
     low, high = int(book[row["question"]]["low"]), int(book[row["question"]]["high"])
     return (float(row["mean"]) - low) / (high - low)
 row = min(csv.DictReader(open("results.csv")), key=level)
-with open("summary.md", "a") as file:
+before = [line for line in open("summary.md") if not line.startswith("Weakest: ")]
+with open("summary.md", "w") as file:
+    file.writelines(before)
     file.write(f"Weakest: {row['question']} ({row['mean']})\\n")
 """
 
@@ -268,7 +270,7 @@ class SurveyStatistics(Kit[Params]):
         method, book, rows = yield [
             read(f"{p.folder}/METHOD.md"),
             read(f"{p.folder}/codebook.csv"),
-            sh("tail -n +2 answers.csv | wc -l", workdir=p.folder),
+            sh("head -n 4 answers.csv; wc -l answers.csv", workdir=p.folder),
         ]
         if "missing" not in book.text or "results.csv" not in method.text:
             return "The codebook does not say which answers are missing."
@@ -277,8 +279,9 @@ class SurveyStatistics(Kit[Params]):
             return f"The count stopped: {ran.text.strip()}"
         (shown,) = yield read(f"{p.folder}/results.csv")
         people = found(r"^(\d+) people", ran.text)
+        forms = int(found(r"^ *(\d+) answers", rows.text)) - 1
         return (
-            f"{plural(rows.text, 'form')} came from {people} people, each counted once:\n"
+            f"{plural(forms, 'form')} came from {people} people, each counted once:\n"
             f"{shown.text.strip()}"
         )
 
