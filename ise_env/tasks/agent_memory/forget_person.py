@@ -220,10 +220,9 @@ class ForgetPerson(Kit[Params]):
 
     def _forget(self, p: Params, forms: tuple[str, ...] = ()) -> Solution:
         memory, person = f"memory/{p.folder}", world(p).person
-        guide, people, hits = yield [
+        guide, people = yield [
             read(f"{p.folder}/FORGET.md"),
             sh(f"grep '{person}' {memory}/people.md"),
-            ToolCall("memory_search", {"query": person, "maxResults": 20}),
         ]
         if "goes as a whole" not in guide.text:
             return "FORGET.md does not say what goes, so I changed nothing."
@@ -237,10 +236,11 @@ class ForgetPerson(Kit[Params]):
             f"awk -F: '{{ s += $2 }} END {{ print s, NR }}' {p.folder}/.went"
         )
         lines, count = done.text.split()[:2]
-        found_by_name = hits.text.count('"citation"')
+        (search,) = yield ToolCall("memory_search", {"query": names[-1], "minScore": 0.9})
+        rest = plural(search.text.count('"citation"'), "passage")
         return (
-            f"{plural(lines, 'line')} went from {plural(count, 'file')}. The full name alone was "
-            f"in {plural(found_by_name, 'passage')}; the rest used one of two short forms."
+            f"{plural(lines, 'line')} went from {plural(count, 'file')}, under {len(names)} names "
+            f"in all. Searching memory for the last of them finds {rest} now."
         )
 
     def _log(self, p: Params) -> Solution:

@@ -45,7 +45,7 @@ pinned] <text>`.
 ENTRY = re.compile(r"^- E(\d+) \[(\S+), (\w+)\] (.+)$", re.MULTILINE)
 TEXTS = (
     "{a} can sign for parcels", "the {t} cupboard has a new lock", "{c} delivers before eight",
-    "room {n} is used as a store", "{b} knows the {p} archive", "the lift to {w} street sticks",
+    "room {n} is used as a store", "{b} knows the {p} archive", "the gate on the {w} side sticks",
     "{c} grants {n} days to pay", "the {t} password hint is a bird", "{a} answers for {b}",
 )  # fmt: skip
 

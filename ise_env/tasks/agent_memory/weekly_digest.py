@@ -22,8 +22,8 @@ GUIDE = """\
 # Digests
 
 A week runs from Monday to Sunday and is named as in ISO 8601. In daily notes, `open: <thing>`
-begins something, `done: <thing>` ends it, `dropped: <thing>` says that nobody will do it; other lines
-do not matter here. Things are told apart by their words.
+begins something, `done: <thing>` ends it, `dropped: <thing>` says that nobody will do it; other
+lines do not matter here. Things are told apart by their words.
 
 ```
 # Week <week>
@@ -40,8 +40,8 @@ do not matter here. Things are told apart by their words.
 - Done has what a note of that week says is done, with that day, in order of the days and within a
   day in order of the note. Something done twice stands there once, with its first day.
 - Still open has what was opened in that week **or before** and was, by the end of that week,
-  neither done nor dropped, with the day on which it was opened, oldest first, then by name. What happened
-  after that week does not count.
+  neither done nor dropped, with the day on which it was opened, oldest first, then by name. What
+  happened after that week does not count.
 - To carry over means: right below the heading of the next page and its empty line, one line
   `- open: <thing>` for each thing still open, in the same order, above what the page has already.
 """
