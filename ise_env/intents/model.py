@@ -74,6 +74,8 @@ class Intent(BaseModel):
         utterance: The whole request as this person would put it, first person.
         tasks: In the order in which the user means to ask for them.
         original: A foreign record kept whole, so that it can be written back unchanged.
+        canary: In every record of a held-out suite: a corpus that contains it was trained on
+            the test.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -90,6 +92,7 @@ class Intent(BaseModel):
     seed: int | None = None
     language: str = "en"
     original: dict[str, Any] | None = None
+    canary: str | None = None
 
     @model_validator(mode="after")
     def _task_ids_are_unique(self) -> Intent:

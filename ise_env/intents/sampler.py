@@ -27,6 +27,7 @@ from ise_env.intents.pools import Before, Exclusive, PersonaEntry, Pools, Tier, 
 from ise_env.intents.realisers import Draft, Wording
 from ise_env.intents.realisers.template import TemplateRealiser
 from ise_env.intents.space import Selections, Walk
+from ise_env.intents.splits import CANARY, Split, held_out_kits, split_of_kits
 from ise_env.tasks.kit import Kit
 from ise_env.tasks.registry import all_kits
 
@@ -71,6 +72,7 @@ def sample(
     exclude: Sequence[str] = (),
     programs: Collection[str] | None = None,
     realiser: Wording | None = None,
+    split: Split | None = None,
 ) -> Iterator[Intent]:
     """Sample intents: deterministic, streaming, no tuple twice.
 
@@ -85,6 +87,8 @@ def sample(
         programs: What the workspaces have; kits that require anything else are left out. None
             leaves none out.
         realiser: What puts the tuple into words; the template realiser when None.
+        split: Only intents of this split (`ise_env.intents.splits`); those of a held-out one
+            carry its canary. None draws from everything.
 
     Yields:
         Intents in the order of their number.
@@ -100,14 +104,20 @@ def sample(
     part, parts = shard
     if not 0 <= part < parts:
         raise ConfigError(f"shard: must be k/N with 0 <= k < N, got {part}/{parts}")
+    if split is not None and split != "held-out-kit":
+        exclude = (*exclude, *held_out_kits())
     available = _available(kits, exclude, programs)
+    if split == "held-out-kit" and not available.keys() & held_out_kits():
+        raise ConfigError("split: none of the kits to draw from is held out")
     tuples = Tuples(pools, sorted(available), seed)
     tuples.require(n)
     wording = realiser or TemplateRealiser(pools.styles)
+    wanted = (t for t in tuples if split is None or split_of_kits(frozenset(t.kits)) == split)
+    canary = None if split in (None, "train") else CANARY
     return (
-        _real(drawn, available, seed, wording, pools.tiers[drawn.complexity])
-        for drawn in islice(tuples, n)
-        if drawn.index % parts == part
+        _real(drawn, available, seed, wording, pools.tiers[drawn.complexity], canary)
+        for number, drawn in enumerate(islice(wanted, n))
+        if number % parts == part
     )
 
 
@@ -297,7 +307,12 @@ def _available(
 
 
 def _real(
-    drawn: IntentTuple, kits: Mapping[str, Kit[Any]], seed: int, wording: Wording, tier: Tier
+    drawn: IntentTuple,
+    kits: Mapping[str, Kit[Any]],
+    seed: int,
+    wording: Wording,
+    tier: Tier,
+    canary: str | None,
 ) -> Intent:
     """Draw the parameters of a tuple's kits and put it into words."""
     own_seed = int.from_bytes(
@@ -338,6 +353,7 @@ def _real(
         realiser=wording.record,
         source="sampled",
         seed=own_seed,
+        canary=canary,
     )
 
 

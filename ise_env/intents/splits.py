@@ -12,11 +12,13 @@ import hashlib
 import tomllib
 from functools import lru_cache
 from importlib import resources
-from typing import Literal
+from typing import Literal, get_args
 
+from ise_env.errors import ConfigError
 from ise_env.intents.model import Intent
 
 Split = Literal["train", "held-out-composition", "held-out-kit"]
+SPLITS: tuple[Split, ...] = get_args(Split)
 
 CANARY = "ise-env held-out intents, not for training: 7c0f3a52-5b0e-4d0b-9b6e-2f1c8d9e6a41"
 """Stands in every held-out record: a corpus that contains it was trained on the test."""
@@ -29,6 +31,18 @@ def held_out_kits() -> frozenset[str]:
     """Names of the kits that no training intent may use."""
     file = resources.files("ise_env.intents").joinpath("splits.toml")
     return frozenset(tomllib.loads(file.read_text("utf-8"))["held_out"])
+
+
+def as_split(name: str) -> Split:
+    """The split of that name.
+
+    Raises:
+        ConfigError: There is none.
+    """
+    for split in SPLITS:
+        if split == name:
+            return split
+    raise ConfigError(f"split {name!r}: expected one of {', '.join(SPLITS)}")
 
 
 def split_of(intent: Intent) -> Split:

@@ -77,7 +77,7 @@ def export(
     """Export a run."""
     from typing import get_args
 
-    from ise_env.intents.splits import Split
+    from ise_env.intents.splits import as_split
     from ise_env.rollout.export.formats import format_of
     from ise_env.rollout.export.selection import Selection, Who
     from ise_env.rollout.export.source import Source
@@ -102,7 +102,7 @@ def export(
         max_failed=max_failed,
         min_recovered=min_recovered,
         who=None if who is None else _one_of("--who", who, get_args(Who)),
-        split=None if split is None else _one_of("--split", split, get_args(Split)),
+        split=None if split is None else as_split(split),
         per_intent=per_intent,
     )
     report = form.write(Source(runs, selection, partial), out, replace(form.shape, **choices))
