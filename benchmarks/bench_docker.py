@@ -1,12 +1,14 @@
 """What a Docker workspace costs, beside what a user would pick instead, in one run.
 
-    python benchmarks/bench_docker.py [PART ...] [--repeat 5] [--seconds 10] [--image IMAGE]
+    python benchmarks/bench_docker.py [PART ...] [--repeat 5] [--seconds 10] [--group NAME]
 
 Parts: call, calls, resets, warm, live, episode (all by default). Needs an engine that
-`DOCKER_HOST` names and the image of `ise image build --backend docker`. CPU seconds are the
-machine's (/proc/stat), because engines work in processes of their own: they mean something on
-a quiet machine only. llm-sandbox, swe-rex and inspect-ai are measured where they are installed;
-swe-rex wants an image with swe-rex in it (--swerex-image), inspect-ai the compose plugin.
+`DOCKER_HOST` names and the image of `ise image build --backend docker`. Engines work in
+processes of their own, so CPU seconds are those of a cpuacct group that holds engine,
+containers and this program (`--group`, see .ci/docker-engine), else the machine's, which mean
+something on a quiet machine only. llm-sandbox, swe-rex and inspect-ai are measured where they
+are installed; swe-rex wants an image with swe-rex in it (--swerex-image), inspect-ai the
+compose plugin.
 """
 
 from __future__ import annotations
@@ -33,6 +35,7 @@ from bench_workspace import (
     COMMANDS,
     CONSOLE,
     CONTENT,
+    CPUACCT,
     FILES,
     available_memory,
     call_rate,
@@ -58,6 +61,7 @@ class Options(argparse.Namespace):
     seconds: float
     image: str
     swerex_image: str
+    group: str
 
 
 # --- what others do ---------------------------------------------------------------------------
@@ -328,7 +332,10 @@ def live(backend: DockerBackend, client: Any, allowed: list[str], options: Optio
     cold.close()
 
 
-def machine_cpu() -> float:
+def cpu_seconds(group: str) -> float:
+    """CPU seconds of a cpuacct group, or of the machine."""
+    if group:
+        return int((CPUACCT / group / "cpuacct.usage").read_text()) / 1e9
     fields = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
     busy = sum(int(fields[n]) for n in (0, 1, 2, 5, 6))
     return busy / os.sysconf("SC_CLK_TCK")
@@ -381,15 +388,16 @@ def episode(backend: DockerBackend, client: Any, allowed: list[str], options: Op
             if name in broken:
                 continue
             settle()
-            before, began = machine_cpu(), time.perf_counter()
+            before, began = cpu_seconds(options.group), time.perf_counter()
             run()
             walls[name].append(time.perf_counter() - began)
             settle()
-            costs[name].append(machine_cpu() - before)
-    idle = machine_cpu()
+            costs[name].append(cpu_seconds(options.group) - before)
+    idle = cpu_seconds(options.group)
     time.sleep(2.0)
-    noise = (machine_cpu() - idle) / 2.0
-    title = f"CPU of the whole machine; {noise:.2f} CPU s a second when nothing is measured"
+    noise = (cpu_seconds(options.group) - idle) / 2.0
+    whose = "engine, containers and host process" if options.group else "whole machine"
+    title = f"CPU of {whose}; {noise:.2f} CPU s a second when nothing is measured"
     table = Table("an episode of 32 calls", "CPU s", "wall s", title=title)
     for name in candidates:
         if name in broken:
@@ -415,8 +423,13 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10.0, help="Of each rate.")
     parser.add_argument("--image", default=DEFAULT)
+    parser.add_argument("--group", default="", help="A cpuacct group that holds the engine.")
     parser.add_argument("--swerex-image", default="ise-bench-swerex")
     options = parser.parse_args(namespace=Options())
+    if options.group:
+        mine = CPUACCT / options.group / f"bench-{os.getpid()}"
+        mine.mkdir()
+        (mine / "cgroup.procs").write_text(str(os.getpid()))
     unknown = [name for name in options.parts if name not in parts]
     if unknown:
         parser.error(f"no part {unknown[0]!r}")

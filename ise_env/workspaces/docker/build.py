@@ -113,6 +113,7 @@ def _from_debootstrap(
                 packing.stdout,
                 repository=repository,
                 tag=tag or "latest",
+                changes=['CMD ["bash"]'],
             )
         if packing.returncode != 0:
             raise ConfigError(f"{place} could not be packed: tar ended with {packing.returncode}")
