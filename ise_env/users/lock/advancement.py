@@ -5,6 +5,7 @@ The ledger says what the next turn is about; these rules hold the words to it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ise_env.tasks.kit import SubGoal
@@ -67,6 +68,8 @@ def _speaks_of(message: str, goal: SubGoal, scene: Scene) -> bool:
     lower = message.lower()
     if goal.request.lower() in lower:
         return True
+    if scene.move is not None and _names(lower, goal, scene):
+        return True
     known = content_words(scene.own_words + " " + " ".join(g.request for g in scene.asked))
     known |= content_words(" ".join([scene.digest.agent_text, scene.context, *scene.seen]))
     special = content_words(goal.request) - known
@@ -74,6 +77,16 @@ def _speaks_of(message: str, goal: SubGoal, scene: Scene) -> bool:
         return len(special & content_words(message)) >= _SHARE * len(special)
     values = [f.value for f in goal.facts if f.value.lower() not in scene.known.lower()]
     return bool(values) and all(value.lower() in lower for value in values) and len(special) > 0
+
+
+def _names(lower: str, goal: SubGoal, scene: Scene) -> bool:
+    """Whether a later step's name or one of its own paths and versions is in a later message."""
+    name = goal.label.lower().removeprefix("the ").strip()
+    mine = f"{scene.own_words}\n{scene.digest.agent_text}\n{' '.join(scene.heard)}".lower()
+    telling = [f.value.lower() for f in goal.facts if re.search(r"[./\d]", f.value)]
+    telling += [name] if len(name) > 8 else []
+    told = mine + " ".join(g.request for g in scene.asked).lower() + " ".join(scene.seen).lower()
+    return any(v in lower and v not in told for v in telling if len(v) > 3)
 
 
 def _dumps(message: str, scene: Scene) -> bool:

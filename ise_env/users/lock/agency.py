@@ -23,7 +23,7 @@ _CONTRACTED = (
     (r"\b(i)'?m\b|\bwe're\b", r"i am"),
     (r"\b(i|we)'d\b|\b(i)d\b", r"\1\2 would"),
     (r"\b(?:gone|went|go) ahead (?:and|with)\b", r""),
-    (r"\btook the liberty of\b", r"will"),
+    (r"\b(?:have |i've )?(?:took|taken) the liberty (?:of|to)\b", r"will"),
     (r"\b(gonna|gotta)\b", r"going to"),
     (r"\bya\b|\bu\b", "you"),
     (r"\bur\b", "your"),
@@ -206,7 +206,8 @@ class _Sentence:
             return reports and self._and_works(after)
         if not reports or (aux[-1:] in (["am"], ["was"]) and not verb.endswith("ing")):
             return False
-        return self._on_the_workspace(after) or _for_you(after)
+        done = _past(verb) and not {"am", "was"} & set(aux)
+        return self._on_the_workspace(after, done=done) or _for_you(after)
 
     def _and_works(self, after: Sequence[str]) -> bool:
         """Whether an own verb is followed by one that is work: `opened it, changed a line`."""
@@ -234,10 +235,14 @@ class _Sentence:
             return False
         if _is_own(verb, after):
             return self._and_works(after)
-        return self._on_the_workspace(after)
+        return self._on_the_workspace(after, done=True)
 
-    def _on_the_workspace(self, after: Sequence[str]) -> bool:
-        """Whether an object follows that is something of the workspace."""
+    def _on_the_workspace(self, after: Sequence[str], *, done: bool = False) -> bool:
+        """Whether an object follows that is something of the workspace.
+
+        What somebody did to a thing (`done`) they did to it here, where it is not said when; what
+        they do just now or will do ("putting the kettle on") has to name something of the work.
+        """
         rest = [t for t in after if t not in _ADVERBS or t in ("all", "both")]
         rest = rest[1:] if rest[:1] in (["up"], ["out"]) else rest
         if not rest or rest[0] in ("my", "our", "me", "us", "myself"):
@@ -251,7 +256,9 @@ class _Sentence:
         about = any(t[:6] in self._things or t.rstrip("s")[:6] in self._things for t in noun)
         if head in lexicon("numerals"):
             return True
-        return (head in _DETERMINERS or head[0].isdigit()) and (about or "…" in noun)
+        return (head in _DETERMINERS or head[0].isdigit()) and (
+            (done and head not in ("this", "that")) or about or "…" in noun
+        )
 
 
 def _verb_after(tokens: Sequence[str]) -> tuple[list[str], str, list[str]] | None:

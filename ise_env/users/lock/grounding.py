@@ -102,7 +102,11 @@ def _names(message: str, scene: Scene) -> list[str]:
 
 def _counts(text: str, scene: Scene) -> list[str]:
     """How many of something a machine holds, where nobody has said so."""
-    found = [m.group() for m in _SHARE.finditer(text) if m.group().lower() not in scene.known_lower]
+    found = []
+    for share in _SHARE.finditer(text):
+        parts = re.findall(rf"\d+|\b(?:{_NUMERAL})\b", share.group().lower())
+        if not all(part in scene.figures or _says(scene.known_lower, part) for part in parts):
+            found.append(share.group())
     for match in _COUNTED.finditer(text):
         number, noun = match[1].lower(), match[2].lower()
         told = scene.is_known(noun) and _says(scene.known_lower, number)

@@ -43,9 +43,13 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
         broken.add("solution")
     if _names_a_technique(text, scene, leaving=turn.act == "give_up"):
         broken.add("howto")
+    if turn.act == "give_up" and not _YOU.search(text):
+        broken.discard("service")  # who leaves may well handle it alone
     if any(_reports_the_end(s) for s in sentences(text)):
         broken.add("report")
     thankful = turn.act == "close" and _THANKS.search(text)
+    if _WHETHER.search(text):
+        broken.discard("report")
     if scene.content and (thankful or turn.act == "request"):
         broken.discard("report")  # what is believed done may be called so
     yield from (frames()[f"perspective.{rule}"].violation for rule in sorted(broken))
@@ -93,6 +97,8 @@ def _reports_the_end(sentence: str) -> bool:
     return found is not None and not _HELD_AGAINST.search(sentence)
 
 
+_WHETHER = re.compile(r"\bwhether\b", re.I)
+_YOU = re.compile(r"\b(?:you|your|u)\b", re.I)
 _OWN = re.compile(r"\b(?:i|me|my|myself|we|our)\b", re.I)
 
 

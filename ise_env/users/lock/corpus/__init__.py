@@ -4,7 +4,8 @@ Data beside this module: `scenes.toml` (eight people, each with steps and what t
 and leaves in every situation), `patterns.toml` (ways of saying things, composed with every
 scene into the legitimate turns), and the plain collections `*.jsonl`, one turn a line:
 `{"scene", "situation", "act", "message", "rules"}`, where `rules` names at least one rule that
-has to object and is empty for a legitimate turn.
+has to object and is empty for a legitimate turn. `held_out`, `second`, `third` were written apart from
+the rules; README.md says how the next collection is.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 import functools
 import json
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import resources
 from typing import Any
@@ -69,6 +70,7 @@ def collection(name: str) -> Iterator[Case]:
                 row["message"],
                 tuple(row.get("rules", ())),
                 name,
+                new_facts=row.get("new_facts", ()),
             )
         except (ValueError, KeyError) as error:
             raise ConfigError(f"{name}.jsonl:{number}: {type(error).__name__}: {error}") from error
@@ -101,14 +103,22 @@ def scene_of(name: str, situation: str) -> Scene:
 
 
 def _case(
-    name: str, situation: str, act: Any, message: str, rules: tuple[str, ...], source: str
+    name: str,
+    situation: str,
+    act: Any,
+    message: str,
+    rules: tuple[str, ...],
+    source: str,
+    *,
+    new_facts: Sequence[str] = (),
 ) -> Case:
     scene = scene_of(name, situation)
     if situation == "foreign":
         scene = _in_its_language(scene, message)
     elif any(mark in message for mark in "🙂👍🙏"):
         scene = _with_emoji(scene)
-    return Case(UserTurn(act=act, subgoal=scene.goal.id, message=message), scene, rules, source)
+    turn = UserTurn(act=act, subgoal=scene.goal.id, message=message, new_facts=list(new_facts))
+    return Case(turn, scene, rules, source)
 
 
 def _filled(line: str, scene: Mapping[str, Any]) -> Iterator[str]:
