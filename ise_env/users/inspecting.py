@@ -56,7 +56,7 @@ def miscounted(said: str, path: str, text: str) -> Fault | None:
         r"|records|products|offers|items)\b",
         said,
     )
-    if match is None:
+    if match is None or text.startswith("(not text"):
         return None
     claimed, rows = int(match[1].replace(",", "")), [r for r in text.splitlines() if r.strip()]
     if len(rows) - 4 <= claimed <= len(text.splitlines()) + 1:

@@ -61,3 +61,7 @@ def test_only_what_is_plain_to_see_is_a_fault(
 def test_a_figure_is_held_against_the_file(said: str, rows: int, fault: bool) -> None:
     found = miscounted(said, "a/list.txt", "row\n" * rows)
     assert (found is not None) is fault
+
+
+def test_nobody_counts_the_lines_of_what_is_no_text() -> None:
+    assert miscounted("a/shop.db has 37 lines.", "a/shop.db", "(not text, 20480 bytes)") is None
