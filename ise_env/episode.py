@@ -171,22 +171,29 @@ class Episode:
 
         return [text_of(m) for m in self.messages if m["role"] == "assistant"]
 
-    def texts_by_subgoal(self) -> dict[str, list[str]] | None:
+    def texts_by_subgoal(
+        self,
+    ) -> tuple[dict[str, list[str]] | None, dict[str, list[str]]]:
         """What the agent said, by the sub-goal of the user turn that it answers.
 
         Returns:
-            None where no user turn names a sub-goal (direct-query mode, intents without kits).
+            Answers, and those to turns that ask to look again. The first is None where no user
+            turn names a sub-goal (direct-query mode, intents without kits).
         """
         from ise_env.action import text_of
 
         said: dict[str, list[str]] = {}
+        rechecked: dict[str, list[str]] = {}
         about: str | None = None
+        again = False
         for message, note in zip(self.messages, self.notes, strict=True):
             if message["role"] == "user":
-                about = note.get("user", {}).get("subgoal") or about
+                turn = note.get("user")
+                if turn is not None:  # an announcement of a sub-agent's asks for nothing new
+                    about, again = turn.get("subgoal") or about, turn.get("rechecks", False)
             elif message["role"] == "assistant" and about is not None:
-                said.setdefault(about, []).append(text_of(message))
-        return said or None
+                (rechecked if again else said).setdefault(about, []).append(text_of(message))
+        return said or None, rechecked
 
     def trajectory(
         self,

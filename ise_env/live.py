@@ -239,10 +239,12 @@ class Live:
             kept = [c for c in changes if c.kind != "directory" and not hidden(c.path)]
             episode.workspace.diff = kept
             episode.workspace.diff_left_out = len(changes) - len(kept)
+        said_of, rechecked_of = episode.texts_by_subgoal()
         evidence = Evidence(
             frozen=frozen,
             agent_texts=episode.assistant_texts(),
-            said_of=episode.texts_by_subgoal(),
+            said_of=said_of,
+            rechecked_of=rechecked_of,
             changes=tuple(changes),
             services=self.services.records() if self.services else ServiceRecords(),
             probed=probed,

@@ -68,6 +68,9 @@ class Evidence:
         agent_texts: The agent's messages to the user, in order; no tool calls, no results.
         said_of: The same messages by the sub-goal of the user turn that they answer; None where
             the sub-goals of turns are not known (a single instruction).
+        rechecked_of: Answers to turns that ask to look at the result again, by sub-goal; they
+            are not in `said_of`. They may make good what was not said or said wrong, and take
+            nothing back: who looks again counts other things.
         changes: `frozen.diff()`, where the caller has it already.
         answers: What several checks had asked in one go; see `checks.repository`.
         services: What was done to the mail server, the web sites and their like.
@@ -79,6 +82,7 @@ class Evidence:
     frozen: FrozenWorkspace
     agent_texts: Sequence[str] = ()
     said_of: Mapping[str, Sequence[str]] | None = None
+    rechecked_of: Mapping[str, Sequence[str]] = field(default_factory=dict)
     changes: tuple[FileChange, ...] | None = None
     answers: dict[Question, Answer] = field(default_factory=dict)
     services: ServiceRecords = field(default_factory=ServiceRecords)

@@ -168,9 +168,12 @@ def _claim(stage: Stage) -> None:
 
 
 def _solve(stage: Stage) -> None:
-    for goal in stage.kit.subgoals(stage.params):
-        stage.play(stage.kit.solve(stage.params, goal.id), about=goal.id)
-        stage.play(stage.kit.review(stage.params, goal.id), about=goal.id)
+    goals = [goal.id for goal in stage.kit.subgoals(stage.params)]
+    for goal in goals:
+        stage.play(stage.kit.solve(stage.params, goal), about=[goal])
+    # Whatever step the user wants looked at again, the oracle looks at all of them.
+    for goal in goals:
+        stage.play(stage.kit.review(stage.params, goal), about=goals, rechecks=True)
 
 
 def _wrongly(number: int) -> Callable[[Stage], None]:

@@ -49,6 +49,8 @@ class Stage(AbstractContextManager["Stage"]):
         self.kit, self.params = kit, params
         self.said: list[str] = []
         self._about: dict[str, list[str]] = {}
+        self._rechecked: dict[str, list[str]] = {}
+        self._aimed = 0
         self.outcomes: list[tuple[ToolCall, Outcome]] = []
         seed = self._seed()
         wanted = plan((kit.name, service) for service in seed.services)
@@ -89,22 +91,32 @@ class Stage(AbstractContextManager["Stage"]):
             self.services.close()
         self.workspace.close()
 
-    def play(self, solution: Solution, about: str = "") -> str:
-        """Run a solution through the tools; returns, and remembers, its closing words."""
+    def play(self, solution: Solution, about: Sequence[str] = (), *, rechecks: bool = False) -> str:
+        """Run a solution through the tools; returns, and remembers, its closing words.
+
+        Args:
+            solution: What to play.
+            about: Sub-goals that its words answer; none: of unknown aim.
+            rechecks: Whether they answer a request to look at the result again.
+        """
         replies: list[ToolReply] | None = None
         try:
             while True:
                 asked = next(solution) if replies is None else solution.send(replies)
                 if isinstance(asked, Wait):
-                    self.said.append(asked.words)
-                    self._about.setdefault(about, []).append(asked.words)
+                    self._say(asked.words, about, rechecks)
                     replies = [ToolReply(self._agents.crew.wait())]
                 else:
                     replies = self._call([asked] if isinstance(asked, ToolCall) else asked)
         except StopIteration as end:
-            self.said.append(str(end.value))
-            self._about.setdefault(about, []).append(str(end.value))
+            self._say(str(end.value), about, rechecks)
             return self.said[-1]
+
+    def _say(self, words: str, about: Sequence[str], rechecks: bool) -> None:
+        self.said.append(words)
+        self._aimed += bool(about)
+        for goal in about:
+            (self._rechecked if rechecks else self._about).setdefault(goal, []).append(words)
 
     def shell(self, script: str) -> Completed:
         """Run a script as the agent would, for tricks; no words are said."""
@@ -124,11 +136,12 @@ class Stage(AbstractContextManager["Stage"]):
         with blame(VerifierError, "freezing the workspace"):
             frozen = self.workspace.freeze()
         # Words of unknown aim (a claim, a trick) count for every sub-goal.
-        aimed = sum(map(len, self._about.values())) == len(self.said) and "" not in self._about
+        aimed = self._aimed == len(self.said)
         evidence = Evidence(
             frozen,
             tuple(self.said),
             said_of=self._about if aimed else None,
+            rechecked_of=self._rechecked if aimed else {},
             services=self.services.records() if self.services else ServiceRecords(),
             probed=probed,
             subagents=self._agents.crew.records(),

@@ -195,6 +195,7 @@ def _turn(answer: Structured[PhrasedTurn], plan: UserTurn) -> UserTurn:
         facts_used=plan.facts_used,
         new_facts=phrased.new_facts,
         observed=phrased.observed or plan.observed,
+        rechecks=plan.rechecks,
         message=phrased.message.strip(),
         verdict=plan.verdict,
     )

@@ -47,6 +47,9 @@ class UserTurn(BaseModel):
     new_facts: list[str] = Field(default_factory=list)
     observed: list[str] = Field(default_factory=list)
     """What of the digest the turn points at."""
+    rechecks: bool = False
+    """Whether it asks the agent to look at the result again: what the answer counts is what the
+    agent looked at, not what it had to tell."""
     message: str
     verdict: UserVerdict | None = None
     """Given with `close` and `give_up`, which end the episode."""

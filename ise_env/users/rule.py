@@ -315,8 +315,11 @@ class RuleUser:
         state.verified = True
         paths = [p for p in state.goal.artifacts if p in self.book.seen]
         if paths and posixpath.basename(paths[0].rstrip("/")) not in state.goal.label:
-            return self._speaker.about("status", state, "verify.path", path=paths[0])
-        return self._speaker.about("status", state, "verify.goal")
+            turn = self._speaker.about("status", state, "verify.path", path=paths[0])
+        else:
+            turn = self._speaker.about("status", state, "verify.goal")
+        turn.rechecks = True
+        return turn
 
     def _close(self, state: GoalState) -> UserTurn:
         done = len(self.book.with_state("done"))

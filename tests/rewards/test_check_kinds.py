@@ -490,6 +490,21 @@ def test_said_looks_only_at_answers_about_its_subgoal():
     assert "never said 4" in _told(check, other=["It took 4 tries."])
 
 
+def test_looking_again_takes_nothing_back_and_may_make_good():
+    check = c.Said(id="x", subgoal="use", number=4, unit=("tr(y|ies)",))
+
+    def judged(said, rechecked):
+        evidence = Evidence(frozen=None, said_of={"use": said}, rechecked_of={"use": rechecked})  # type: ignore[arg-type]
+        return check.judge(evidence)
+
+    assert "4 tries" in judged(["It took 4 tries."], ["I looked again: 9 tries are allowed."])
+    assert "4 tries" in judged(["It took 5 tries."], ["I was wrong, 4 tries."])
+    with pytest.raises(Unmet, match="It took 5 tries"):
+        judged(["It took 5 tries."], ["I looked again: 5 tries."])
+    with pytest.raises(Unmet, match="never said 4"):
+        judged(["All done."], ["It took 6 tries."])
+
+
 @pytest.mark.parametrize(
     ("messages", "expected"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -36,7 +37,8 @@ _WORDS = {
 class Said(Kind):
     """The agent told the user a number or a text, and did not take it back.
 
-    With a sub-goal, only messages in answer to turns about it count. Where `unit` or `like` say
+    With a sub-goal, only messages in answer to turns about it count, and answers to a request to
+    look again only where those do not say it. Where `unit` or `like` say
     what such a statement looks like, the last message that makes one decides; otherwise any
     message that names what is wanted will do.
 
@@ -61,7 +63,16 @@ class Said(Kind):
 
     def judge(self, evidence: Evidence) -> str:
         """Go through the messages that count, latest first."""
-        texts = [text[:MESSAGE_LENGTH] for text in evidence.texts_about(self.subgoal) if text]
+        try:
+            return self._judge(evidence.texts_about(self.subgoal), evidence)
+        except Unmet:
+            again = evidence.rechecked_of.get(self.subgoal or "", ())
+            with suppress(Unmet):
+                return self._judge(again, evidence)
+            raise
+
+    def _judge(self, said: Sequence[str], evidence: Evidence) -> str:
+        texts = [text[:MESSAGE_LENGTH] for text in said if text]
         for message in reversed(texts):
             stated = self._stated(message)
             if stated and self._among(stated, message):

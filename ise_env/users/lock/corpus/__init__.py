@@ -4,8 +4,8 @@ Data beside this module: `scenes.toml` (eight people, each with steps and what t
 and leaves in every situation), `patterns.toml` (ways of saying things, composed with every
 scene into the legitimate turns), and the plain collections `*.jsonl`, one turn a line:
 `{"scene", "situation", "act", "message", "rules"}`, where `rules` names at least one rule that
-has to object and is empty for a legitimate turn. `held_out`, `second`, `third` were written apart from
-the rules; README.md says how the next collection is.
+has to object and is empty for a legitimate turn. `held_out`, `second`, `third` were written apart
+from the rules; README.md says how the next collection is.
 """
 
 from __future__ import annotations
