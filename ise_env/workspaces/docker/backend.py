@@ -10,7 +10,7 @@ import shutil
 import threading
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ise_env.errors import ConfigError, IseError, WorkspaceError
@@ -248,6 +248,8 @@ class DockerBackend:
         ready = images.ready(self._engine, self._image)
         enforced = limit_rules.find(self._engine.call("asking what it enforces", "info"))
         starter = Starter(self._engine, ready, state, self._engine.is_local, self._runtime)
+        if starter.shared and not starter.sees_folders():
+            starter = replace(starter, shared=False)
         places = Places(starter)
         with contextlib.suppress(IseError):  # what a killed process left; no reason to fail
             self.reap()

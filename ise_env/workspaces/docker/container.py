@@ -160,6 +160,21 @@ class Starter:
     shared: bool
     runtime: str = ""
 
+    def sees_folders(self) -> bool:
+        """Try whether the engine sees a folder of ours; it does not when we are in a container."""
+        landing = Landing(self.state, "probe")
+        try:
+            link = {"Type": "bind", "Source": str(landing.folder), "Target": LINK}
+            made = self._create("workspace", [link], "1000:1000", "", True, {})
+            self.engine.call("removing a container", "remove_container", made, force=True, v=True)
+        except WorkspaceError as error:
+            if "source path does not exist" in str(error):
+                return False
+            raise
+        finally:
+            landing.close()
+        return True
+
     def start(
         self,
         kind: str,
