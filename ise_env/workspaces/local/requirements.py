@@ -23,6 +23,7 @@ _APPARMOR_PROFILE = (
     "abi <abi/4.0>, include <tunables/global> profile bwrap /usr/bin/bwrap flags=(unconfined) "
     "{ userns, }"
 )
+_UNFILTERED = "--security-opt seccomp=unconfined"
 _FACTS = """
 import os, socket
 status = dict(l.split(":", 1) for l in open("/proc/self/status").read().splitlines() if ":" in l)
@@ -163,7 +164,9 @@ def mend(error: str) -> str:
     if container:
         unmasked = "unmask=ALL" if container == "podman" else "systempaths=unconfined"
         options = f"--security-opt {unmasked} --security-opt apparmor=unconfined"
-        needed = "--cap-add SYS_ADMIN" if os.geteuid() == 0 else "--security-opt seccomp=unconfined"
+        needed = "" if container == "podman" and os.geteuid() == 0 else _UNFILTERED
+        if os.geteuid() == 0:
+            needed = f"--cap-add SYS_ADMIN {needed}".rstrip()
         return f"{container} run {needed} {options} ... (or --privileged, which limits memory too)"
     if os.geteuid() != 0:
         if _sysctl("kernel.unprivileged_userns_clone") == "0":
