@@ -101,8 +101,8 @@ def fare(age, zones):
             Rule("From 65 it costs 70 %.", "age >= 65", "age > 65", (((65, 1), 147),)),
             Rule(
                 "The first zone costs 210 cents, each further one 90.",
-                "(zones - 1)",
-                "zones",
+                "FURTHER * (zones - 1)",
+                "FURTHER * zones",
                 (((30, 1), 210), ((30, 3), 390)),
             ),
             Rule(
@@ -205,8 +205,8 @@ def days(years, percent=100, disabled=False):
             ),
             Rule(
                 "Part-time has its share in per cent, rounded up to whole days.",
-                "-(-full * percent // 100)",
-                "full * percent // 100",
+                "share = -(-full * percent // 100)",
+                "share = full * percent // 100",
                 (((0, 55), 16), ((0, 50), 14)),
             ),
             Rule(
