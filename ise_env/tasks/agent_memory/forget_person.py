@@ -125,7 +125,7 @@ class ForgetPerson(Kit[Params]):
     description = "Take every line about a person out of memory, by all their names, and log it."
     tools = ("exec", "read", "write", "memory_search")
     obstacle = "the person goes by short forms, and shares a first name with somebody else"
-    folders = ("guest-relations", "membership", "alumni")
+    folders = ("guest-relations", "club-members", "alumni")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -115,7 +115,7 @@ def world(p: Params) -> World:
             days[on[-1]].append(f"fact: {subject} = {value}")
         if fate == "flux":
             put(d, days, when[-1], f"fact: {subject} = {other}")
-    known = {s: SUBJECTS[s][2] for s in d.some(subjects, 2)}
+    known = dict.fromkeys(d.some(subjects, 2), "see the notice board")
     spare = d.pick(sorted(set(SUBJECTS) - set(subjects)) or ["plants"])
     known[spare] = "ask at the desk"
     notes = [

@@ -143,7 +143,7 @@ class PruneStale(Kit[Params]):
     title = "Prune stale memory entries"
     description = "Move expired entries out of memory, minding renewals and pins, and look ahead."
     obstacle = "daily notes renewed or pinned entries that look stale"
-    folders = ("knowledge-base", "concierge", "reception-notes")
+    folders = ("fact-sheet", "concierge", "reception-notes")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

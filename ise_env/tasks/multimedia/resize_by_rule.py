@@ -131,7 +131,7 @@ class ResizeByRule(Kit[Params]):
     tools = ("exec", "read")
     requires = ("ffmpeg",)
     obstacle = "a picture's ending does not say what it is, so it cannot be opened by name"
-    folders = ("web-shop", "gallery", "brochure")
+    folders = ("web-shop", "web-gallery", "brochure")
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
