@@ -293,9 +293,11 @@ class RuleUser:
             return None
         state.lookups += 1
         self._curiosity -= 1
-        return self._speaker.about(
+        turn = self._speaker.about(
             "status", state, asked.case, observed=asked.observed, told=(), **asked.slots
         )
+        turn.rechecks = True
+        return turn
 
     def _wonders(self) -> bool:
         """Whether this person would ask about a result now."""
