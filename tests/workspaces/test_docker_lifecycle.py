@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +21,7 @@ import pytest
 from ise_env.errors import ConfigError, IseError, WorkspaceError
 from ise_env.workspaces import channel as channels
 from ise_env.workspaces import make_backend
+from ise_env.workspaces.docker import engine as engines
 from ise_env.workspaces.docker import labels, places, streams
 from ise_env.workspaces.docker.backend import DockerBackend
 from ise_env.workspaces.docker.profile import profile
@@ -315,7 +320,8 @@ def refusal(monkeypatch: pytest.MonkeyPatch, address: str, **options: float) -> 
 def test_absent_engine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     error = refusal(monkeypatch, f"unix://{tmp_path}/none.sock")
     assert isinstance(error, WorkspaceError)
-    assert "apt-get install docker.io" in str(error)
+    assert "there is no Docker engine at unix://" in str(error)
+    assert "set DOCKER_HOST" in str(error)
 
 
 def test_engine_that_is_not_running(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -326,6 +332,7 @@ def test_engine_that_is_not_running(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 def test_engine_that_never_answers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(engines, "_PING_S", 0.3)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(tmp_path / "hung.sock"))
         silent.listen()
@@ -357,22 +364,49 @@ def test_user_without_permission(docker_backend: DockerBackend) -> None:
     assert "usermod -aG docker" in said.stdout or "no Docker engine" in said.stdout
 
 
-def test_missing_image_and_wrong_architecture(docker_backend: DockerBackend) -> None:
+def test_missing_image_and_image_without_python(docker_backend: DockerBackend) -> None:
     with pytest.raises(ConfigError, match="ise image build --backend docker"):
         DockerBackend("no-such-image:1").create()
-    engine = docker_backend._engine
-    changes = ["LABEL test=1"]
-    engine.call("importing", "import_image_from_data", _empty_tar(), "ise-test-arm", "1", changes)
-    name = "ise-test-arm:1"
+    with loaded(docker_backend) as name, pytest.raises(ConfigError, match="python3"):
+        DockerBackend(name).create()
+
+
+def test_image_for_another_architecture(docker_backend: DockerBackend) -> None:
+    message = "is for linux/s390x, the Docker engine runs on linux/"
+    with loaded(docker_backend, "s390x") as name, pytest.raises(ConfigError, match=message):
+        DockerBackend(name).create()
+
+
+@contextmanager
+def loaded(backend: DockerBackend, architecture: str = "") -> Iterator[str]:
+    """An image with nothing in it, in the form that `docker save` writes."""
+    layer = b"\0" * 10_240
+    here = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    name = f"ise-test-{architecture or here}:1"
+    config = {
+        "architecture": architecture or here,
+        "os": "linux",
+        "config": {},
+        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{hashlib.sha256(layer).hexdigest()}"]},
+    }
+    manifest = [{"Config": "config.json", "RepoTags": [name], "Layers": ["layer.tar"]}]
+    parts = {
+        "layer.tar": layer,
+        "config.json": json.dumps(config).encode(),
+        "manifest.json": json.dumps(manifest).encode(),
+    }
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for part, content in parts.items():
+            member = tarfile.TarInfo(part)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    engine = backend._engine
+    list(engine.call("loading", "load_image", archive.getvalue()))
     try:
-        with pytest.raises(ConfigError, match="python3"):
-            DockerBackend(name).create()
+        yield name
     finally:
         engine.call("removing", "remove_image", name, force=True)
-
-
-def _empty_tar() -> bytes:
-    return b"\0" * 10_240
 
 
 def test_options_of_the_spec() -> None:

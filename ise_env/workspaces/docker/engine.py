@@ -146,9 +146,8 @@ class Engine:
         if "FileNotFoundError" in text or "No such file" in text:
             mend = "install one (apt-get install docker.io) and start it (systemctl start docker)"
             if in_container():
-                mend = (
-                    "give this container the host's (-v /var/run/docker.sock:/var/run/docker.sock)"
-                )
+                mount = "-v /var/run/docker.sock:/var/run/docker.sock"
+                mend = f"give this container the host's ({mount}), or {mend}"
             return WorkspaceError(
                 f"there is no Docker engine at {self.address}: {mend}, or set DOCKER_HOST"
             )
