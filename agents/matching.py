@@ -29,14 +29,22 @@ def reports_absence(text: str) -> bool:
     return _ABSENT.search(text) is not None
 
 
-def asked_for(text: str, goals: Iterable[SubGoal]) -> list[SubGoal]:
+def asked_for(text: str, goals: Iterable[SubGoal], done: Iterable[SubGoal] = ()) -> list[SubGoal]:
     """Which sub-goals a message asks for: word for word, or with all of their fact values.
 
     What stands in a request that is repeated word for word is that request's own and is no sign
     of another. A sub-goal whose facts are all among those of another match is asked for only
-    when it is named as well: a step that starts from another's result shares its paths.
+    when it is named as well: a step that starts from another's result shares its paths. One
+    whose facts are all known from finished steps must be worded like its request: a question
+    about the result names the same paths.
+
+    Args:
+        text: The message.
+        goals: What it may ask for.
+        done: What was done already.
     """
     flat, goals = _flat(text), list(goals)
+    known = set().union(*(_values(goal) for goal in done))
     verbatim = [goal for goal in goals if _flat(goal.request) in flat]
     for goal in verbatim:
         flat = flat.replace(_flat(goal.request), " ")
@@ -44,7 +52,11 @@ def asked_for(text: str, goals: Iterable[SubGoal]) -> list[SubGoal]:
     clear = [
         goal
         for goal in matches
-        if is_named(flat, goal) or not any(_values(goal) < _values(other) for other in matches)
+        if is_named(flat, goal)
+        or (
+            not any(_values(goal) < _values(other) for other in matches)
+            and (not _values(goal) <= known or _is_worded(flat, goal))
+        )
     ]
     return [goal for goal in goals if goal in verbatim or goal in clear]
 
@@ -86,6 +98,19 @@ def touches(text: str, goal: SubGoal) -> bool:
     flat = _flat(text)
     paths = (value for value in _values(goal) if "/" in value or "." in value)
     return _flat(goal.request) in flat or any(_occurs(path, flat) for path in paths)
+
+
+_WORDED = 0.3
+"""Share of a request's own words that one in other words still has."""
+
+
+def _is_worded(flat: str, goal: SubGoal) -> bool:
+    """Whether a message has some of a request's own words, its facts aside."""
+    request = _flat(goal.request)
+    for value in _values(goal):
+        request, flat = request.replace(value, " "), flat.replace(value, " ")
+    wanted = {word for word in re.findall(r"[a-z]+", request) if len(word) > 3}
+    return not wanted or len(wanted & set(re.findall(r"[a-z]+", flat))) >= _WORDED * len(wanted)
 
 
 def _flat(text: str) -> str:

@@ -133,11 +133,11 @@ class Oracle(ScriptedAgent):
         a remark about what was done.
         """
         open_goals = [goal for goal in self.goals if not goal.done]
-        asked = matching.asked_for(text, [goal.subgoal for goal in open_goals])
+        others = [goal.subgoal for goal in self.goals if goal not in open_goals]
+        asked = matching.asked_for(text, [goal.subgoal for goal in open_goals], others)
         due = [goal for goal in open_goals if goal.asked or goal.subgoal in asked]
         if due or not open_goals or self._named(text):
             return due
-        others = [goal.subgoal for goal in self.goals if goal not in open_goals]
         closest = matching.closest(text, [goal.subgoal for goal in open_goals], others)
         return [goal for goal in open_goals if goal.subgoal is closest]
 

@@ -51,6 +51,19 @@ def test_asked_for(text: str, asked: list[SubGoal]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "asked"),
+    [
+        ("May I ask what out/report.csv holds at present?", []),
+        ("Why is out/report.csv so short?", []),
+        ("Next, please sum the differences in out/report.csv.", [SUM]),
+        ("I need the net difference of out/report.csv.", [SUM]),
+    ],
+)
+def test_a_question_about_a_result_asks_for_nothing_new(text: str, asked: list[SubGoal]) -> None:
+    assert matching.asked_for(text, [SUM, PORT], [COMPARE]) == asked
+
+
+@pytest.mark.parametrize(
     ("text", "about"),
     [
         ("I cannot find out/report.csv.", True),

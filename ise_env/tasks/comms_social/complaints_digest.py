@@ -55,7 +55,8 @@ def world(p: Params) -> World:
     names = [n for n in d.people(p.size + 8) if n not in {s.name for s in staff}][: p.size]
     customers = [person(d, name, p.folder, at="customers", listed=False) for name in names]
     products = d.different("products", 5)
-    codes = {product: f"{d.pick('PQR')}{d.integer(100, 999)}" for product in products}
+    digits = d.some(range(100, 1000), len(products))
+    codes = {product: f"{d.pick('PQR')}{n}" for product, n in zip(products, digits, strict=True)}
     subjects = ("Complaint", "complaint about my order", "COMPLAINT")
     letters, about = [], []
     for number, who in enumerate(customers):

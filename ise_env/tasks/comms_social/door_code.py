@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import lru_cache
@@ -180,7 +181,11 @@ class DoorCode(Kit[Params]):
         rules, holders, asked = yield [
             read(f"{p.folder}/rules.md"), read(f"{p.folder}/key-holders.csv"), mails("code"),
         ]  # fmt: skip
-        letters = [part for part in asked.text.split("-----") if w.door in part and "code" in part]
+        letters = [
+            part
+            for part in asked.text.split("-----")
+            if w.door in part and re.search(r"\bcode\b", part)
+        ]
         senders = sorted({found(r"From: .*<([^>]+)>", part) for part in letters})
         strict = "only to the address" in rules.text and not trust
         good = [s for s in senders if not strict or f",{s}\n" in f"{holders.text}\n"]
