@@ -240,14 +240,16 @@ class KeepSecretOut(Kit[Params]):
         )
         (rewritten,) = yield sh(filtered, **_in(p))
         (ignored,) = yield sh(
-            f"mkdir -p {p.file.rpartition('/')[0]} && cp /tmp/kept {p.file} && rm /tmp/kept && "
+            f"mkdir -p {p.file.rpartition('/')[0]} && cp /tmp/kept {p.file} && "
             f"echo {p.file} >> .gitignore && git add .gitignore && "
             f"git commit -qm 'Ignore {p.file}' && git status -sb",
             **_in(p),
         )
         if rewritten.failed or ignored.failed:
             return f"The commits could not be rewritten: {last_line(rewritten.text)}"
-        (left,) = yield sh(f"git log --oneline origin/main..main; ls {p.file}", **_in(p))
+        (left,) = yield sh(
+            f"git log --oneline origin/main..main; ls {p.file} && rm -f /tmp/kept", **_in(p)
+        )
         kept = [line for line in left.text.splitlines() if line != p.file]
         return (
             f"{p.file} came with `{first}`. It is out of history now and ignored, and still on "
