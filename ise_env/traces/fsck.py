@@ -1,7 +1,7 @@
 """Is a run directory what it claims to be? Reads everything, changes nothing.
 
 Looked for: lines that are not records, torn tails, two records of one episode, episodes whose
-id is not the hash of what they say they are, invalid records among the finished ones, tool
+intent is not the one whose hash they name, invalid records among the finished ones, tool
 tables that are missing or do not match their hash, leftovers of a crash, counts that are off.
 """
 
@@ -14,12 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ise_env.errors import ConfigError
+from ise_env.intents.model import Intent
 from ise_env.traces.appendlog import torn_bytes
-from ise_env.traces.layout import Counts, Layout, Manifest
+from ise_env.traces.layout import Counts, Damaged, Layout, Manifest
 from ise_env.traces.reader import read_failed_attempts, read_lines
 from ise_env.traces.record import Trajectory
-from ise_env.traces.serialise import parse_trajectory
+from ise_env.traces.serialise import parse, parse_trajectory
 
 Severity = Literal["damage", "note"]
 
@@ -59,7 +59,8 @@ def check_run(root: Path) -> Checkup:
     """Read a run and say what is wrong with it.
 
     Raises:
-        ConfigError: There is no run.
+        ConfigError: There is no run, or something in it cannot be read here although it may be
+            sound (a newer schema, no zstd, no permission).
     """
     layout = Layout(root)
     manifest = layout.read_manifest()
@@ -67,6 +68,7 @@ def check_run(root: Path) -> Checkup:
     for path in layout.shard_paths():
         _check_shard(path, manifest, checkup)
     _check_failures(layout, checkup)
+    _check_intents(layout, checkup)
     _check_tools(layout, checkup)
     _check_leftovers(layout, checkup)
     _check_counts(manifest, checkup)
@@ -81,11 +83,11 @@ def _check_shard(path: Path, manifest: Manifest, checkup: Checkup) -> None:
         for line in read_lines(path):
             try:
                 record = parse_trajectory(line.data, line.where)
-            except ConfigError as error:
+            except Damaged as error:
                 checkup.add("damage", line.where, str(error).removeprefix(f"{line.where}: "))
                 continue
             _check_record(record, line.where, manifest, checkup)
-    except ConfigError as error:
+    except Damaged as error:
         checkup.add("damage", path, str(error).removeprefix(f"{path}: "))
 
 
@@ -111,8 +113,19 @@ def _check_record(record: Trajectory, where: str, manifest: Manifest, checkup: C
 def _check_failures(layout: Layout, checkup: Checkup) -> None:
     try:
         checkup.counts.failed_attempts = sum(1 for _ in read_failed_attempts(layout.root))
-    except ConfigError as error:
-        checkup.add("damage", layout.failures, str(error))
+    except Damaged as error:
+        checkup.add("damage", layout.failures, str(error).removeprefix(f"{layout.failures}:"))
+
+
+def _check_intents(layout: Layout, checkup: Checkup) -> None:
+    if not layout.intents.is_file():
+        checkup.add("damage", layout.intents, "the intents of the run are missing")
+        return
+    try:
+        for line in read_lines(layout.intents):
+            parse(Intent, line.data, line.where)
+    except Damaged as error:
+        checkup.add("damage", layout.intents, str(error).removeprefix(f"{layout.intents}:"))
 
 
 def _check_tools(layout: Layout, checkup: Checkup) -> None:

@@ -39,6 +39,10 @@ class StoreError(IseError):
     blame = "storage"
 
 
+class Damaged(ConfigError):
+    """A file holds what is no record, or does not decompress; another program cannot help it."""
+
+
 class Counts(BaseModel):
     """What a run holds so far."""
 

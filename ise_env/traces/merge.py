@@ -70,7 +70,7 @@ def _check_alike(sources: Sequence[Path], manifests: Sequence[Manifest]) -> None
 def _build(
     sources: Sequence[Path], manifests: Sequence[Manifest], building: Path, sealed: bool
 ) -> Manifest:
-    planned = _episodes_planned(manifests)
+    planned = _episodes_planned(sources, manifests)
     manifest = Manifest(
         run_id=manifests[0].run_id,
         created=now(),
@@ -80,9 +80,11 @@ def _build(
         merged_from=[str(source) for source in sources],
     )
     with RunStore.create(building, manifest, _intents(sources)) as store:
-        counts = _copy_records(sources, store)
+        counts, finished = _copy_records(sources, store)
         counts.planned = planned
-        _copy_failures(sources, store, counts)
+        failed = _copy_failures(sources, store, counts)
+        given_up = sum(source.counts.invalid for source in manifests)
+        counts.invalid = min(given_up, len(failed - finished))
         _copy_tables(sources, store)
         complete = counts.finished + counts.invalid >= planned
         store.save_manifest(counts, "complete" if complete else "stopped")
@@ -91,8 +93,16 @@ def _build(
         return store.manifest
 
 
-def _episodes_planned(manifests: Sequence[Manifest]) -> int:
-    return max(int(str(m.configuration.get("episodes", m.counts.planned))) for m in manifests)
+def _episodes_planned(sources: Sequence[Path], manifests: Sequence[Manifest]) -> int:
+    """Different episodes that the runs consist of: trial by trial, all intents each."""
+    planned: set[tuple[int, str]] = set()
+    for source, manifest in zip(sources, manifests, strict=True):
+        intents = [intent.sha256() for intent in _intents([source])]
+        episodes = int(str(manifest.configuration.get("episodes", manifest.counts.planned)))
+        for position in range(episodes if intents else 0):
+            trial, index = divmod(position, len(intents))
+            planned.add((trial, intents[index]))
+    return len(planned)
 
 
 def _intents(sources: Iterable[Path]) -> Iterable[Intent]:
@@ -105,7 +115,8 @@ def _intents(sources: Iterable[Path]) -> Iterable[Intent]:
                 yield intent
 
 
-def _copy_records(sources: Iterable[Path], store: RunStore) -> Counts:
+def _copy_records(sources: Iterable[Path], store: RunStore) -> tuple[Counts, set[str]]:
+    """Returns what was counted, and the episodes' ids."""
     counts, seen, number = Counts(), set[str](), 0
     target = store.layout.shard("m0", number).open("wb")
     try:
@@ -127,7 +138,7 @@ def _copy_records(sources: Iterable[Path], store: RunStore) -> Counts:
                     counts.redactions += record.redactions
     finally:
         _close(target)
-    return counts
+    return counts, seen
 
 
 def _close(file: IO[bytes]) -> None:
@@ -136,13 +147,16 @@ def _close(file: IO[bytes]) -> None:
     file.close()
 
 
-def _copy_failures(sources: Iterable[Path], store: RunStore, counts: Counts) -> None:
+def _copy_failures(sources: Iterable[Path], store: RunStore, counts: Counts) -> set[str]:
+    """Returns the ids of the episodes that an attempt failed at."""
+    failed = set[str]()
     with store.layout.failures.open("ab") as target:
         for source in sources:
             for failure in read_failed_attempts(source):
                 target.write(to_line(failure) + b"\n")
                 counts.failed_attempts += 1
-    counts.invalid = sum(Layout(s).read_manifest().counts.invalid for s in sources)
+                failed.add(failure.episode_id)
+    return failed
 
 
 def _copy_tables(sources: Iterable[Path], store: RunStore) -> None:

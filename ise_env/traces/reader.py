@@ -15,7 +15,7 @@ from typing import IO, Any
 
 from ise_env.errors import ConfigError
 from ise_env.traces import seal
-from ise_env.traces.layout import Layout
+from ise_env.traces.layout import Damaged, Layout
 from ise_env.traces.record import Trajectory
 from ise_env.traces.serialise import parse, parse_trajectory
 from ise_env.traces.store import FailedAttempt
@@ -53,21 +53,27 @@ def read_lines(path: Path) -> Iterator[Line]:
     """Yield the lines of a file, blank ones left out.
 
     A last line without a newline is one that is being written, or was when the process died:
-    it is left out too, unless it is the file's only line or complete JSON (hand-made files).
+    it is left out too, unless it is complete JSON, or the only line of a file that is no shard
+    (hand-made files).
 
     Raises:
+        Damaged: A sealed file does not decompress.
         ConfigError: The file cannot be read.
     """
+    shard = path.parent.name == "shards"
     with open_lines(path) as file:
         try:
             for number, data in enumerate(file, 1):
                 if not data.strip():
                     continue
-                if not data.endswith(b"\n") and number > 1 and not _is_json(data):
+                torn = not data.endswith(b"\n") and (shard or number > 1)
+                if torn and not _is_json(data):
                     return
                 yield Line(path, number, data.rstrip(b"\n"))
-        except (OSError, EOFError, seal.DamagedFrame) as error:
-            raise ConfigError(
+        except OSError as error:
+            raise ConfigError(f"{path}: {error.strerror or error}") from error
+        except (EOFError, seal.DamagedFrame) as error:
+            raise Damaged(
                 f"{path}: damaged ({error}); `ise fsck RUN --repair` keeps what can be read"
             ) from error
 
@@ -123,24 +129,37 @@ def read_failed_attempts(run: Path) -> Iterator[FailedAttempt]:
             yield parse(FailedAttempt, line.data, line.where)
 
 
-def read_invalid(run: Path, finished: set[str]) -> Iterator[Trajectory]:
-    """Yield the last attempt of every episode that never became valid.
+def read_last_failures(run: Path, finished: set[str]) -> Iterator[FailedAttempt]:
+    """Yield the last attempt at every episode that never became valid.
 
     Two passes over `failures.jsonl`: ids first, then the records, so that memory does not grow
-    with their size.
+    with their size. Attempts are told apart by where they stand: their numbers begin anew with
+    `--retry-invalid`, and are those of several runs after a merge.
 
     Args:
         run: The run directory.
         finished: Ids of the episodes in its shards.
     """
     last: dict[str, int] = {}
-    for failure in read_failed_attempts(run):
+    for position, failure in enumerate(read_failed_attempts(run)):
         if failure.episode_id not in finished:
-            last[failure.episode_id] = failure.attempt
+            last[failure.episode_id] = position
     if not last:
         return
-    for failure in read_failed_attempts(run):
-        if failure.record and last.get(failure.episode_id) == failure.attempt:
+    for position, failure in enumerate(read_failed_attempts(run)):
+        if last.get(failure.episode_id) == position:
+            yield failure
+
+
+def read_invalid(run: Path, finished: set[str]) -> Iterator[Trajectory]:
+    """Yield what was recorded of the last attempt at every episode that never became valid.
+
+    Args:
+        run: The run directory.
+        finished: Ids of the episodes in its shards.
+    """
+    for failure in read_last_failures(run, finished):
+        if failure.record is not None:
             yield failure.record
 
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from ise_env.errors import ConfigError
-from ise_env.traces.layout import first_problem
+from ise_env.traces.layout import Damaged, first_problem
 from ise_env.traces.record import SCHEMA_VERSION, Trajectory
 
 M = TypeVar("M", bound=BaseModel)
@@ -49,7 +49,8 @@ def parse_trajectory(line: bytes, where: str) -> Trajectory:
         where: `file:line`, for the message.
 
     Raises:
-        ConfigError: It is not a record, or one of a newer schema.
+        Damaged: It is not a record.
+        ConfigError: It is one of a newer schema.
     """
     found = _VERSION.match(line)
     if found and int(found[1]) > SCHEMA_VERSION:
@@ -64,12 +65,12 @@ def parse(model: type[M], line: bytes, where: str) -> M:
     """Read one line as a record of the given kind.
 
     Raises:
-        ConfigError: It is not one; names file, line and field.
+        Damaged: It is not one; names file, line and field.
     """
     try:
         return model.model_validate_json(line)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {first_problem(error)}") from error
+        raise Damaged(f"{where}: {first_problem(error)}") from error
 
 
 def canonical(value: Any) -> bytes:

@@ -8,6 +8,7 @@ make a second record.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import json
@@ -52,6 +53,8 @@ class FailedAttempt(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     episode_id: str
+    intent_sha256: str | None = None
+    """`Intent.sha256()`; None in files written before there was this field."""
     attempt: int
     """From 1."""
     error: ErrorRecord
@@ -185,7 +188,9 @@ class RunStore:
             full = self._shard
             self._shard = None
             full.close()
-            seal.seal(full.path)
+            # No room for both: it stays plain, which loses nothing. The end seals it.
+            with contextlib.suppress(OSError):
+                seal.seal(full.path)
         if self._shard is None:
             self._shard = AppendLog(self._next_shard_path())
         return self._shard

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from ise_env.errors import ConfigError
+from ise_env.traces import seal
 from ise_env.traces.fsck import check_run
 from ise_env.traces.layout import Counts
 from ise_env.traces.reader import read_run
@@ -104,3 +105,51 @@ def test_a_sealed_shard_that_is_cut_keeps_what_can_be_read(tmp_path, run, make_t
     assert kept == list(range(len(kept)))
     assert len(kept) > 100
     assert (run / "rejected" / sealed.name).is_file()
+
+
+def test_a_record_of_a_newer_schema_is_no_damage_and_stays(run):
+    data = shard_of(run).read_bytes()
+    newer = data.replace(b'"schema_version":1', b'"schema_version":999', 1)
+    shard_of(run).write_bytes(newer)
+    for look in (check_run, repair):
+        with pytest.raises(ConfigError, match="newer ise-env"):
+            look(run)
+    assert shard_of(run).read_bytes() == newer
+    assert not (run / "rejected").exists()
+    assert not list((run / "shards").glob(".*.tmp"))
+
+
+def test_a_sealed_shard_stays_where_no_zstd_is_installed(run, monkeypatch):
+    pytest.importorskip("backports.zstd" if sys.version_info < (3, 14) else "compression.zstd")
+    with RunStore.reopen(run) as store:
+        assert store.seal_all() == 1
+    monkeypatch.setattr(seal, "zstd", lambda: None)
+    for look in (check_run, repair):
+        with pytest.raises(ConfigError, match="install it"):
+            look(run)
+    monkeypatch.undo()
+    assert check_run(run).records == 4
+
+
+def test_damaged_failures_are_moved_away_too(run):
+    failures = run / "failures.jsonl"
+    failures.write_bytes(b'{"broken\n')
+    assert not check_run(run).sound
+    (message,) = repair(run)
+    assert "moved 1 lines" in message
+    assert failures.read_bytes() == b""
+    assert check_run(run).sound
+    failures.write_bytes(b"{}\n")
+    repair(run)
+    rejected = {path.read_bytes() for path in (run / "rejected").iterdir()}
+    assert rejected == {b'{"broken\n', b"{}\n"}, "the first is not written over"
+
+
+def test_damaged_or_missing_intents_are_damage(run):
+    intents = run / "intents.jsonl"
+    intents.write_bytes(b'{"id": 1}\n')
+    ((severity, what),) = found(run)
+    assert severity == "damage"
+    assert what.startswith("1: ")
+    intents.unlink()
+    assert found(run) == [("damage", "the intents of the run are missing")]

@@ -184,6 +184,18 @@ def test_failures_stay_out_of_the_shards(tmp_path, manifest, make_trajectory):
     assert list(read_invalid(root, {f"{7:016x}"})) == []
 
 
+def test_attempts_that_begin_anew_count_as_one_invalid_episode(tmp_path, manifest, make_trajectory):
+    root = tmp_path / "run"
+    error = ErrorRecord(kind="WorkspaceError", blame="workspace", message="gone", retryable=True)
+    with RunStore.create(root, manifest) as store:
+        for steps in (1, 2):  # the second session retries what the first gave up
+            record = make_trajectory(7, valid=False, error=error, steps=steps)
+            store.fail(
+                FailedAttempt(episode_id=record.episode_id, attempt=1, error=error, record=record)
+            )
+    assert [r.steps for r in read_invalid(root, set())] == [2]
+
+
 def test_tools_and_prompts_are_stored_once(tmp_path, manifest):
     with RunStore.create(tmp_path / "run", manifest) as store:
         store.put_tools("abc", [{"type": "function"}])

@@ -57,3 +57,16 @@ def test_several_files_are_read_in_turn(tmp_path, make_trajectory):
         paths[-1].write_text(make_trajectory(n).model_dump_json() + "\n")
     assert [r.seed for r in read_run(paths)] == [2, 1]
     assert [r.seed for r in read_run(tmp_path)] == [1, 2]
+
+
+def test_a_shard_whose_first_line_is_being_written_holds_no_records_yet(tmp_path, make_trajectory):
+    line = make_trajectory(1).model_dump_json()
+    for folder, readable in (("shards", True), ("elsewhere", False)):
+        path = tmp_path / folder / "w0-00000.jsonl"
+        path.parent.mkdir()
+        path.write_text(line[:-20])
+        if readable:
+            assert list(read_run(path)) == []
+        else:
+            with pytest.raises(ConfigError, match="Invalid JSON"):
+                list(read_run(path))
