@@ -127,6 +127,7 @@ class Collector:
         """
         self._started = time.monotonic()
         self._stop_where_too_dear()
+        self._save_counts()
         threads = [
             threading.Thread(target=self._work, name=f"episode-{n}", daemon=True)
             for n in range(min(self._pace.concurrency, max(1, len(self._plan))))
@@ -296,7 +297,11 @@ class Collector:
         error = error_record(failed.error)
         record = None if failed.record is None else with_cost(failed.record, self._prices)
         attempt = FailedAttempt(
-            episode_id=job.episode_id, attempt=job.attempt, error=error, record=record
+            episode_id=job.episode_id,
+            intent_sha256=job.intent_sha256,
+            attempt=job.attempt,
+            error=error,
+            record=record,
         )
         self._store.fail(attempt)
         with self._guard:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ise_env.errors import ConfigError
+from ise_env.intents.model import Intent
 from ise_env.rollout.costs import cost_of, sum_of
 from ise_env.rollout.metrics import Estimate, IntentScores, Summary, difference, summarise
 from ise_env.rollout.stats import called_tools
 from ise_env.tools.base import FAILED
 from ise_env.traces.layout import Layout
-from ise_env.traces.reader import read_invalid, read_run
+from ise_env.traces.reader import read_last_failures, read_lines, read_run
 from ise_env.traces.record import Trajectory, is_users_turn
+from ise_env.traces.serialise import parse
 
 Groups = dict[str, dict[str, Summary]]
 """`domain`, `tier`, `persona` -> name -> figures."""
@@ -75,20 +78,34 @@ def score_run(run: Path) -> list[IntentScores]:
     finished: set[str] = set()
     for trajectory in read_run(run):
         finished.add(trajectory.episode_id)
-        _add(_entry(scores, trajectory), trajectory)
+        intent, sha256 = trajectory.intent, trajectory.intent_sha256
+        _add(_entry(scores, intent, sha256), trajectory)
     if Layout(run).is_run:
-        for trajectory in read_invalid(run, finished):
-            _entry(scores, trajectory).invalid += 1
+        for intent in _never_valid(run, finished):
+            _entry(scores, intent, intent.sha256()).invalid += 1
     if not scores:
         raise ConfigError(f"{run}: holds no episodes to evaluate")
     return list(scores.values())
 
 
-def _entry(scores: dict[str, IntentScores], t: Trajectory) -> IntentScores:
-    persona = t.intent.persona.role if t.intent.persona else None
+def _never_valid(run: Path, finished: set[str]) -> Iterator[Intent]:
+    """Yield the intent of every episode that never became valid, whether it began or not."""
+    unrecorded: Counter[str] = Counter()
+    for failure in read_last_failures(run, finished):
+        if failure.record is not None:
+            yield failure.record.intent
+        elif failure.intent_sha256 is not None:
+            unrecorded[failure.intent_sha256] += 1
+    if unrecorded:
+        for line in read_lines(Layout(run).intents):
+            intent = parse(Intent, line.data, line.where)
+            yield from [intent] * unrecorded[intent.sha256()]
+
+
+def _entry(scores: dict[str, IntentScores], intent: Intent, sha256: str) -> IntentScores:
+    persona = intent.persona.role if intent.persona else None
     return scores.setdefault(
-        t.intent_sha256,
-        IntentScores(t.intent_sha256, t.intent.domains, t.intent.complexity, persona),
+        sha256, IntentScores(sha256, intent.domains, intent.complexity, persona)
     )
 
 

@@ -107,8 +107,7 @@ class Player:
             Cancelled: `cancel` was called.
         """
         started = time.monotonic()
-        with crash_is_the_agents():
-            agent = self._make_agent()
+        agent = self._begin()
         try:
             self._run(agent, started)
             return self._record(agent, started, None)
@@ -124,6 +123,15 @@ class Player:
             for each in (agent, *self._helpers):
                 with suppress(Exception):
                     each.close()
+
+    def _begin(self) -> Agent:
+        try:
+            with crash_is_the_agents():
+                return self._make_agent()
+        except ConfigError:
+            raise
+        except IseError as error:
+            raise EpisodeFailed(error, None) from error
 
     def _run(self, agent: Agent, started: float) -> None:
         with self._gates.workspace_starts:

@@ -22,6 +22,7 @@ from ise_env.rollout.config import RolloutConfig, refuse_changes, run_id_of, wit
 from ise_env.rollout.costs import check_prices
 from ise_env.rollout.past import Past
 from ise_env.rollout.plan import IntentList, Plan, check_extends, episodes_wanted, hash_of
+from ise_env.rollout.play import crash_is_the_agents
 from ise_env.rollout.progress import Display
 from ise_env.tasks.bind import bind
 from ise_env.traces.layout import Layout, Manifest, first_problem
@@ -194,7 +195,8 @@ def _preflight(
     config: RolloutConfig, request: Request, prices: Prices | None, first: Intent
 ) -> None:
     """Find out once what would otherwise fail in every episode, before anything is written."""
-    agent = make_agent(config.agent)()
+    with crash_is_the_agents():
+        agent = make_agent(config.agent)()
     models = [agent.provenance.model]
     agent.close()
     if config.user is not None:

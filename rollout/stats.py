@@ -19,8 +19,8 @@ from ise_env.intents.diversity import NGrams
 from ise_env.rollout.topology import Topology
 from ise_env.tools.base import FAILED
 from ise_env.traces.layout import Layout
-from ise_env.traces.reader import read_invalid, read_run
-from ise_env.traces.record import SubagentRecord, Trajectory, is_users_turn
+from ise_env.traces.reader import read_last_failures, read_run
+from ise_env.traces.record import ErrorRecord, SubagentRecord, Trajectory, is_users_turn
 
 
 @dataclass
@@ -151,9 +151,7 @@ class Statistics:
     def add(self, trajectory: Trajectory) -> None:
         """Take one trajectory in; of an invalid one only that it was and why."""
         if not trajectory.valid:
-            self.invalid += 1
-            if trajectory.error:
-                self.errors[trajectory.error.kind] += 1
+            self.add_invalid(trajectory.error)
             return
         self.valid += 1
         self._add_verdict(trajectory)
@@ -174,6 +172,12 @@ class Statistics:
         for role, cost in (trajectory.cost_usd or {}).items():
             self.cost_usd[role] = self.cost_usd.get(role, 0.0) + cost
 
+    def add_invalid(self, error: ErrorRecord | None) -> None:
+        """Take in an episode that never became valid, recorded or not."""
+        self.invalid += 1
+        if error:
+            self.errors[error.kind] += 1
+
     def _add_verdict(self, trajectory: Trajectory) -> None:
         if trajectory.success is None:
             return
@@ -187,7 +191,10 @@ class Statistics:
     def _add_messages(self, messages: list[dict[str, Any]]) -> None:
         roles = Counter(message["role"] for message in messages)
         names = _names_by_call(messages)
-        self.user_turns.add(sum(is_users_turn(message) for message in messages))
+        said = [message for message in messages if is_users_turn(message)]
+        self.user_turns.add(len(said))
+        for message in said:
+            self.wording.add(str(message.get("content") or ""))
         self.turns.add(roles.total() - roles["system"])
         self.tool_calls.add(len(names))
         self.calls.update(name or NO_SUCH_TOOL for _, name in names)
@@ -205,7 +212,7 @@ class Statistics:
         for message in messages:
             annotations = message.get("x") or {}
             if message["role"] == "user" and "user" in annotations:
-                self._add_user_turn(message, annotations["user"])
+                self._add_user_turn(annotations["user"])
             if message["role"] == "tool" and "outcome" in annotations:
                 status = annotations["outcome"]["status"]
                 self.outcomes[status] += 1
@@ -215,9 +222,8 @@ class Statistics:
                     self.failed_by_tool[name or NO_SUCH_TOOL] += 1
         self.with_failure += failures > 0
 
-    def _add_user_turn(self, message: dict[str, Any], turn: dict[str, Any]) -> None:
+    def _add_user_turn(self, turn: dict[str, Any]) -> None:
         self.user_acts[turn["act"]] += 1
-        self.wording.add(str(message.get("content") or ""))
         attempts = turn.get("attempts") or [{}]
         self.user_drifted += bool(attempts[-1].get("rules"))
         self.user_rejected += sum(bool(attempt.get("rules")) for attempt in attempts[:-1])
@@ -322,6 +328,6 @@ def collect_statistics(source: Path) -> Statistics:
         statistics.add(trajectory)
         finished.add(trajectory.episode_id)
     if Layout(source).is_run:
-        for trajectory in read_invalid(source, finished):
-            statistics.add(trajectory)
+        for failure in read_last_failures(source, finished):
+            statistics.add_invalid(failure.error)
     return statistics

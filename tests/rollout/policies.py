@@ -58,6 +58,20 @@ class Crashes(Say):
         return {}["no such key"]
 
 
+class NeverBegins(Say):
+    """Can be made before the run begins, and never again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        if threading.current_thread() is not threading.main_thread():
+            raise RuntimeError("no licence left")
+
+
+class CannotBeMade(Say):
+    def __init__(self) -> None:
+        raise RuntimeError("no licence")
+
+
 class CrashesOnce(Say):
     """Meets a failing endpoint at the first attempt of each intent."""
 

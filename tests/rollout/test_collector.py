@@ -7,6 +7,8 @@ import pytest
 from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.llm import Prices
 from ise_env.rollout.costs import check_prices, with_cost
+from ise_env.rollout.evaluate import score_run
+from ise_env.rollout.play import AgentCrashed
 from ise_env.rollout.stats import collect_statistics
 from ise_env.traces.fsck import check_run
 from ise_env.traces.layout import Layout, StoreError
@@ -95,6 +97,16 @@ def test_an_agent_that_crashes_costs_its_own_episode_only(rollout, tmp_path):
     invalid = list(read_invalid(tmp_path / "run", set()))
     assert [r.valid for r in invalid] == [False] * 4
     assert all(r.reward is None and r.messages for r in invalid)
+
+
+def test_episodes_that_never_began_are_counted_as_invalid(rollout, tmp_path):
+    outcome = rollout("NeverBegins", n=3, pace={"concurrency": 1})
+    assert (outcome.exit_status, outcome.counts.invalid) == (3, 3)
+    assert collect_statistics(tmp_path / "run").errors == {"AgentCrashed": 3}
+    scores = score_run(tmp_path / "run")
+    assert [(s.invalid, s.successes) for s in scores] == [(1, [])] * 3
+    with pytest.raises(AgentCrashed, match=r"policies.py:\d+: RuntimeError: no licence"):
+        rollout("CannotBeMade", out=tmp_path / "again")
 
 
 def test_what_is_no_message_is_the_agents_fault(rollout, tmp_path):

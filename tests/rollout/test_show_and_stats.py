@@ -212,6 +212,9 @@ def test_drift_wording_and_order_of_tools_are_counted():
     assert (figures["user_attempts_rejected"], figures["user_turns_drifted"]) == (1, 1)
     assert figures["user_distinct_n"]["1"] < 1
     assert figures["topology"]["follows"]
+    imported = Statistics()
+    imported.add(episode({"role": "user", "content": "word word"}, *TIDY))
+    assert imported.as_dict()["user_distinct_n"]["1"] > 0, "no act is known, the words are"
 
 
 def test_the_page_of_statistics_holds_what_traces_say_as_text():
