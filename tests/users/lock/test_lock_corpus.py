@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+from importlib import resources
+
 import pytest
 
 from ise_env.errors import ConfigError
@@ -52,3 +55,38 @@ def test_a_broken_line_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path) -> No
     monkeypatch.setattr(corpus.resources, "files", lambda package: tmp_path)
     with pytest.raises(ConfigError, match=r"own\.jsonl:2"):
         list(corpus.collection("own"))
+
+
+def test_a_strangers_collection_fares_no_worse_than_at_first_sight() -> None:
+    text = resources.files(corpus).joinpath("first_sight.toml").read_text("utf-8")
+    for name, first in tomllib.loads(text).items():
+        good, bad = first["good_rejected"], first["bad_caught"]
+        found = [
+            (bool(case.rules), bool(judge(case.turn, case.scene)))
+            for case in corpus.collection(name)
+        ]
+        assert (found.count((False, False)) + found.count((False, True))) == good["of"]
+        assert (found.count((True, False)) + found.count((True, True))) == bad["of"]
+        assert found.count((False, True)) <= good["hits"], "more good turns are rejected"
+        assert found.count((True, True)) >= bad["hits"], "fewer bad turns are caught"
+
+
+def test_a_collection_brings_scenes_of_its_own() -> None:
+    cases = {case.turn.message: case.scene for case in corpus.collection("fourth")}
+    seen = cases["where? theres no unpaid.txt"]
+    assert seen.digest.claims == ("unpaid.txt: not there",)
+    assert [goal.id for goal in seen.others] == ["x.next"]
+    knows = cases["due date"]
+    assert knows.answer == "due date"
+    assert knows.move is not None
+    assert knows.move.waits
+    table = cases["I see low.csv, 23 items plus the first line. Thank you, is what I wanted."]
+    assert table.digest.heads == (("low.csv", "24 lines, head: item,stock"),)
+
+
+def test_a_line_may_say_what_was_heard_and_seen_before_it() -> None:
+    cases = {case.turn.message: case.scene for case in corpus.collection("fourth")}
+    scene = cases["Sie schreiben, die Liste sei fertig. Eine Datei offen.txt sehe ich aber nicht."]
+    assert scene.digest.agent_text == "Ich habe die Liste in offen.txt geschrieben."
+    assert scene.digest.claims == ("offen.txt: not there",)
+    assert scene.register.language == "de"

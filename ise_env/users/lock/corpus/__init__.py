@@ -4,8 +4,10 @@ Data beside this module: `scenes.toml` (eight people, each with steps and what t
 and leaves in every situation), `patterns.toml` (ways of saying things, composed with every
 scene into the legitimate turns), and the plain collections `*.jsonl`, one turn a line:
 `{"scene", "situation", "act", "message", "rules"}`, where `rules` names at least one rule that
-has to object and is empty for a legitimate turn. `held_out`, `second`, `third` were written apart
-from the rules; README.md says how the next collection is.
+has to object and is empty for a legitimate turn; of `fourth` it names the kind of misbehaviour,
+and any rule may object. `held_out`, `second`, `third`, `fourth` were written apart from the rules,
+`fourth` with people of its own (`scenes_fourth.toml`). `first_sight.toml` keeps what came of a
+collection before anything was changed on its account; README.md says how the next one is written.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from ise_env.errors import ConfigError
 from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users.agent_move import classify
 from ise_env.users.language import language_of
+from ise_env.users.lock.corpus.own_scenes import own_scene
 from ise_env.users.lock.scene import Register, Scene
 from ise_env.users.protocol import Digest, UserTurn
 from ise_env.workspaces.protocol import FileChange
@@ -58,11 +61,15 @@ def collection(name: str) -> Iterator[Case]:
         ConfigError: `FILE:LINE: what is wrong`.
     """
     text = resources.files(__package__).joinpath(f"{name}.jsonl").read_text("utf-8")
+    own = _own_scenes(name)
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip():
             continue
         try:
             row = json.loads(line)
+            if row["scene"] in own:
+                yield _own_case(own[row["scene"]], row, name)
+                continue
             yield _case(
                 row["scene"],
                 row["situation"],
@@ -113,12 +120,26 @@ def _case(
     new_facts: Sequence[str] = (),
 ) -> Case:
     scene = scene_of(name, situation)
+    if not rules:
+        scene = replace(scene, act=act)  # what its writer planned
     if situation == "foreign":
         scene = _in_its_language(scene, message)
     elif any(mark in message for mark in "🙂👍🙏"):
         scene = _with_emoji(scene)
     turn = UserTurn(act=act, subgoal=scene.goal.id, message=message, new_facts=list(new_facts))
     return Case(turn, scene, rules, source)
+
+
+def _own_case(person: Mapping[str, Any], row: Mapping[str, Any], source: str) -> Case:
+    planned = _toml("patterns.toml")[row["situation"]]["act"]
+    scene = own_scene(person, row["situation"], row, planned)
+    turn = UserTurn(
+        act=row["act"],
+        subgoal=scene.goal.id,
+        message=row["message"],
+        new_facts=list(row.get("new_facts", ())),
+    )
+    return Case(turn, scene, tuple(row.get("rules", ())), source)
 
 
 def _filled(line: str, scene: Mapping[str, Any]) -> Iterator[str]:
@@ -190,6 +211,11 @@ def _of_anybody(scene: Scene) -> Scene:
 
 def _with_emoji(scene: Scene) -> Scene:
     return replace(scene, register=replace(scene.register, emoji=True))
+
+
+def _own_scenes(collection: str) -> dict[str, Any]:
+    name = f"scenes_{collection}.toml"
+    return _toml(name) if resources.files(__package__).joinpath(name).is_file() else {}
 
 
 @functools.cache
