@@ -11,7 +11,7 @@ from ise_env.services.spec import Collection, Failure, Page, RateLimit, SiteSeed
 from ise_env.tasks.draw import Draw
 from ise_env.tasks.kit import Fact, Seed, Solution, SubGoal, ToolReply, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, python, read, sh
+from ise_env.tasks.steps import found, plural, python, read, sh
 from ise_env.tasks.surroundings import surroundings
 from ise_env.tasks.web_extraction._sites import SiteKit, SiteParams, document, fetch, text_of
 
@@ -215,7 +215,8 @@ class TokenApi(SiteKit):
         (token,) = yield read(f"{p.folder}/token.txt") if show else sh(f"ls {p.folder}/totals.csv")
         return (
             f"In all it is {total} Wh, from {readings} readings of {meters} meters, those that do "
-            f"not count left out. The API made me wait {len(waits)} times. See {token.text.strip()}"
+            f"not count left out. The API made me wait {plural(len(waits), 'time')}. "
+            f"See {token.text.strip()}"
         )
 
     def _report(self, p: SiteParams, times: int = 1) -> Solution:
