@@ -19,7 +19,7 @@ from ise_env.tasks.steps import last_line, plural, sh
 
 Way = Callable[["Asked"], Solution]
 
-_PATH = re.compile(r"(?<![\w/.])[\w][\w.-]*(?:/[\w.-]*\w/?)+|(?<![\w/.])\w[\w-]*\.[a-z]\w{1,5}\b")
+_PATH = re.compile(r"(?<![\w/.])[\w][\w.-]*(?:/[\w.-]*\w)+/?|(?<![\w/.])\w[\w-]*\.[a-z]\w{1,5}\b")
 _QUOTED = re.compile(r"“([^”]+)”")
 _MAX_QUOTE = 100
 
@@ -104,6 +104,20 @@ def _review(asked: Asked) -> Solution:
         if failed and ("(Command " in words or seen not in words):
             return f"I looked again, and something is not right there: {_quote(seen)}"
         return words
+
+
+def _recounted(asked: Asked) -> Solution:
+    """What somebody who counted otherwise needs: all lines, and those that are not blank."""
+    path = asked.path
+    if not path:
+        return ""
+    (counts,) = yield sh(f"wc -l < {_q(path)} && grep -c . {_q(path)}")
+    numbers = counts.text.split()
+    if len(numbers) != 2 or not all(n.isdigit() for n in numbers):
+        return ""
+    blank = int(numbers[0]) - int(numbers[1])
+    rest = f", {blank} of them blank" if blank > 0 else ", none of them blank"
+    return f"I counted {path} again: {plural(int(numbers[0]), 'line')}{rest}."
 
 
 def _content(asked: Asked) -> Solution:
@@ -207,7 +221,7 @@ def _figure(asked: Asked) -> Solution:
     words = yield from _review(asked)
     if quoted is None:
         return words
-    return f"“{quoted[1]}” is what the command gave when I did the work. {words}"
+    return f"“{quoted[1]}” is what I counted when I did the work. {words}"
 
 
 def _purpose(asked: Asked) -> Solution:
@@ -260,6 +274,7 @@ def _unchanged(asked: Asked) -> Solution:
 
 
 _FITS: tuple[tuple[str, Way], ...] = (
+    (r"\bwhen i count|\b(i|my) count(ed)?\b|\d lines?\b.{0,40}\bnot \d", _recounted),
     (r"\b(verif|check\b|double-check|once more|again|holds up|prove|make sure)", _review),
     (r"\b(how (do|would|can|is|should) .{0,40}\b(run|call|use|start)|to be run|to run it)",
      _how_to_run),

@@ -132,10 +132,7 @@ def misspelt_subcommand(call: ToolCall, rng: np.random.Generator) -> Slip | None
 
 def forgotten_workdir(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     """A command started where the last one was, not where its files are."""
-    command = str(call.arguments.get("command", ""))
-    word = command.split(" ", 1)[0]
-    reads = word == "git" or (word in _READERS and word != "ls")
-    if "workdir" not in call.arguments or not reads or _COMPOUND.search(command):
+    if "workdir" not in call.arguments or not _fails_elsewhere(call):
         return None
     arguments = {key: value for key, value in call.arguments.items() if key != "workdir"}
     return _corrected(call, SlippedCall("exec", arguments, "forgotten_workdir"))
@@ -144,7 +141,11 @@ def forgotten_workdir(call: ToolCall, rng: np.random.Generator) -> Slip | None:
 def wrong_workdir(call: ToolCall, rng: np.random.Generator) -> Slip | None:
     """A command started in a folder that does not exist; what exists is looked up."""
     workdir = call.arguments.get("workdir")
-    if call.tool != "exec" or not isinstance(workdir, str) or not posixpath.basename(workdir):
+    if (
+        not isinstance(workdir, str)
+        or not posixpath.basename(workdir)
+        or not _fails_elsewhere(call)
+    ):
         return None
     typo = _typo(workdir, rng)
     arguments = {**call.arguments, "workdir": typo}
@@ -217,6 +218,17 @@ SLIPS: dict[MakeSlip, float] = {
     endless_command: 0.3,
 }
 """How often each is made where it fits, relative to the others."""
+
+
+def _fails_elsewhere(call: ToolCall) -> bool:
+    """Whether a command fails, and leaves nothing behind, where its files are not.
+
+    A folder that does not exist is no safeguard: `exec` then runs in the workspace's own.
+    """
+    command = str(call.arguments.get("command", ""))
+    word = command.split(" ", 1)[0]
+    reads = word == "git" or (word in _READERS and word != "ls")
+    return call.tool == "exec" and reads and not _COMPOUND.search(command)
 
 
 def _corrected(meant: ToolCall, slipped: SlippedCall) -> Slip:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ise_env.agents.answers import Asked, answer, whereabouts
+from ise_env.agents.answers import Asked, answer, paths_in, whereabouts
 from ise_env.tasks.kit import Fact, Solution, SubGoal, ToolCall, ToolReply
 from ise_env.tasks.steps import sh
 
@@ -93,6 +93,17 @@ def test_a_failing_review_is_said_to_fail(place: Path) -> None:
     words = ask("Check the clean rows once more.", place)
     assert "something is not right there" in words
     assert "No such file" in words
+
+
+def test_a_disputed_count_is_counted_again(place: Path) -> None:
+    (place / "data" / "out.csv").write_text("name\n\na\nb\n")
+    words = ask("data/out.csv has 3 lines when I count them, not 4. Please look again.", place)
+    assert words == "I counted data/out.csv again: 4 lines, 1 of them blank."
+
+
+def test_paths_are_found_whole() -> None:
+    text = "Where is library/effects/fire-blanket.wav, and what is in a/b/c/ or x.txt?"
+    assert paths_in(text) == ["library/effects/fire-blanket.wav", "a/b/c", "x.txt"]
 
 
 def test_a_missed_file_is_looked_for(place: Path) -> None:

@@ -109,6 +109,15 @@ def test_what_would_still_run_in_part_is_not_misspelt(command: str) -> None:
     assert slips.wrong_path_in_command(call, np.random.default_rng(0)) is None
 
 
+@pytest.mark.parametrize(
+    "command", ["python3 make.py > out.csv", "python3 - <<'E'\nE", "mkdir -p out", "ls", "cp a b"]
+)
+def test_what_would_run_elsewhere_keeps_its_folder(command: str) -> None:
+    call = ToolCall("exec", {"command": command, "workdir": "data"})
+    assert slips.wrong_workdir(call, np.random.default_rng(0)) is None
+    assert slips.forgotten_workdir(call, np.random.default_rng(0)) is None
+
+
 def test_parallel_calls_are_left_alone() -> None:
     def solution() -> Generator[Any, list[ToolReply], str]:
         replies = yield [MEANT["read"], MEANT["exec"]]
