@@ -7,6 +7,7 @@ of its episodes stayed invalid; 130 and 143 interrupted.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 import typer
@@ -81,6 +82,8 @@ def _root(
 
 def main() -> None:
     """Run the command line; the console script `ise`."""
+    # What is open is closed on the way out, as with Ctrl-C.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         app()
     except IseError as error:

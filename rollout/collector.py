@@ -32,6 +32,8 @@ _TOLD_OF_A_KIND = 10
 _SAVE_COUNTS_EVERY_S = 15.0
 _ABORT_DEADLINE_S = 20.0
 """How long stopping at once may take before threads that do not end are left behind."""
+_THOUGHT_DEADLINE_S = 1.0
+"""The same where all of them wait for a model, and their workspaces are closed."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +186,8 @@ class Collector:
                     self._messages.append("stopping at once; finished episodes are kept")
                     deadline = time.monotonic() + _ABORT_DEADLINE_S
                 self._cancel_players()
+                if self._all_think():
+                    deadline = min(deadline, time.monotonic() + _THOUGHT_DEADLINE_S)
             if time.monotonic() >= save_at:
                 save_at = time.monotonic() + _SAVE_COUNTS_EVERY_S
                 self._save_counts()
@@ -195,6 +199,10 @@ class Collector:
             players = list(self._players)
         for player in players:
             player.cancel()
+
+    def _all_think(self) -> bool:
+        with self._guard:
+            return all(player.thinking for player in self._players)
 
     def _flush_messages(self, display: Display) -> None:
         while self._messages:
@@ -281,6 +289,10 @@ class Collector:
         with self._guard:
             self._cost = sum_of(self._cost, cost_of(record))
         self._stop_where_too_dear()
+        answered = any(message["role"] == "assistant" for message in record.messages)
+        asked_model = answered and record.provenance.agent.model is not None
+        if self._pace.max_cost_usd is not None and asked_model and cost_of(record) is None:
+            self.stop("the server reports no usage, so --max-cost cannot be held; leave it out")
 
     def _stop_where_too_dear(self) -> None:
         limit = self._pace.max_cost_usd

@@ -87,6 +87,8 @@ class Player:
         self._run_id = run_id
         self._cancelled = threading.Event()
         self._helpers: list[Agent] = []
+        self.thinking = False
+        """Whether it waits for a model: then nothing is lost by leaving it behind."""
         self.env = IntentEnv(job.intent, subagent_policy=self._subagent, **config.env_arguments())
 
     def cancel(self) -> None:
@@ -155,8 +157,7 @@ class Player:
     def _act(self, agent: Agent, observation: dict[str, Any]) -> dict[str, Any] | None:
         """Ask the agent; None when that ended the episode."""
         try:
-            with self._gates.model_calls, crash_is_the_agents():
-                return agent.act(observation)
+            return self._think(agent, observation)
         except (ContextOverflow, BudgetExceeded, AgentError) as error:
             self.env.truncate(_reason_of(error))
             return None
@@ -170,10 +171,17 @@ class Player:
 
         def act(observation: dict[str, Any]) -> dict[str, Any]:
             self._check_cancelled()
-            with self._gates.model_calls, crash_is_the_agents():
-                return agent.act(observation)
+            return self._think(agent, observation)
 
         return act
+
+    def _think(self, agent: Agent, observation: dict[str, Any]) -> dict[str, Any]:
+        self.thinking = True
+        try:
+            with self._gates.model_calls, crash_is_the_agents():
+                return agent.act(observation)
+        finally:
+            self.thinking = False
 
     def _out_of_time(self, started: float) -> bool:
         limit = self._config.episode_time_s

@@ -43,6 +43,7 @@ def evaluate(
 
     from rich.console import Console
 
+    from ise_env.agents import make_agent
     from ise_env.rollout.collector import Pace
     from ise_env.rollout.eval_table import render_comparison
     from ise_env.rollout.evaluate import compare, run_name
@@ -50,6 +51,8 @@ def evaluate(
     from ise_env.rollout.session import Request, collect
     from ise_env.traces.layout import Layout
 
+    for agent in names:
+        make_agent(agent)  # a misspelt last one is found before the first has played
     runs = {agent: out / run_name(agent) for agent in names}
     if len(set(runs.values())) < len(names):
         raise ConfigError("--agents: two of them would be kept in the same folder")

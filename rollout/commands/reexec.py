@@ -12,7 +12,7 @@ from ise_env.rollout.commands.options import Json, RecordsArgument, print_json
 HELP = """Play the stored actions of a run again in fresh workspaces and compare what comes back.
 
 Differences that the written normaliser allows (clocks, process ids, commit hashes) are counted;
-all others are shown. Exit status 1 when there are any.
+all others are shown. Exit status 1 when there are any, or when nothing could be played.
 
 Example:
 
@@ -50,7 +50,8 @@ def reexec(
         print_json(_as_dict(reports, allowed))
     else:
         _print_summary(reports, differ, allowed)
-    raise typer.Exit(1 if differ else 0)
+    played = any(not report.skipped for report in reports)
+    raise typer.Exit(0 if played and not differ else 1)
 
 
 def _print_difference(episode_id: str, difference: Any) -> None:

@@ -52,6 +52,14 @@ class Lingers(Say):
         return self.call("sleep 300")
 
 
+class Ponders(Say):
+    """Waits for a model that does not answer."""
+
+    def act(self, observation: dict[str, Any]) -> dict[str, Any]:
+        threading.Event().wait(300)
+        return super().act(observation)
+
+
 class Crashes(Say):
     def act(self, observation: dict[str, Any]) -> dict[str, Any]:
         super().act(observation)
@@ -121,6 +129,13 @@ class Costs(Say):
     def __init__(self) -> None:
         super().__init__()
         self.provenance = AgentProvenance(name="Costs", scripted=False, model="dear-model")
+
+
+class CostsUnknown(Costs):
+    """A live model whose server reports no usage."""
+
+    def act(self, observation: dict[str, Any]) -> dict[str, Any]:
+        return {**super().act(observation), "x": {}}
 
 
 class CostsThenFails(Costs):

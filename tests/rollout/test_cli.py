@@ -14,7 +14,7 @@ from ise_env.errors import ConfigError
 from ise_env.intents.load import load_intents
 from ise_env.rollout.cli import main
 from ise_env.traces.fsck import check_run
-from ise_env.traces.layout import Layout
+from ise_env.traces.layout import Layout, read_journal
 from ise_env.traces.reader import read_run
 
 COMMANDS = [
@@ -219,6 +219,32 @@ def test_stopping_at_once_does_not_wait_for_long_commands(tmp_path, many, local_
     assert time.monotonic() - began < 60, "the command itself takes 300 s"
     assert all_gone(started)
     assert check_run(run).records == 0
+
+
+def test_stopping_at_once_does_not_wait_for_a_model(tmp_path, many, local_backend):
+    run = tmp_path / "run"
+    process = rollout(many, run, agent="policies:Ponders")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and len(started := descendants(process.pid)) < 1 + 3 * 2:
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in err
+    assert all_gone(started)
+    ended = [e["at"] for e in read_journal(Layout(run)) if e["event"] in ("created", "ended")]
+    assert len(ended) == 2, "it came to an orderly end"
+
+
+def test_a_signal_before_the_first_episode_is_no_traceback(tmp_path, many, local_backend):
+    process = rollout(many, tmp_path / "run")
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not descendants(process.pid):
+        time.sleep(0.005)
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Traceback" not in err
 
 
 def test_a_killed_collector_is_resumed_without_loss_or_duplicate(

@@ -185,6 +185,14 @@ def test_a_run_stops_at_its_price(rollout, tmp_path):
     assert [r.cost_usd for r in read_run(tmp_path / "run")] == [{"agent": 3.0}] * 2
 
 
+def test_a_limit_that_cannot_be_held_stops_the_run(rollout, tmp_path):
+    prices = tmp_path / "prices.toml"
+    prices.write_text('["dear-model"]\ninput = 3.0\noutput = 1.0\n')
+    outcome = rollout("CostsUnknown", prices=prices, pace={"max_cost_usd": 5.0, "concurrency": 1})
+    assert (outcome.complete, outcome.counts.finished) == (False, 1)
+    assert "reports no usage" in outcome.reason
+
+
 def test_the_users_model_and_failed_attempts_are_paid_for(rollout, tmp_path):
     rollout("Costs", n=1)
     (record,) = read_run(tmp_path / "run")

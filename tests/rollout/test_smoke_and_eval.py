@@ -85,3 +85,12 @@ def test_served_policies_are_told_where(tmp_path):
     finally:
         process.terminate()
         process.communicate()
+
+
+def test_a_misspelt_agent_is_found_before_any_has_played(ise, suite, tmp_path, local_backend):
+    status, _, err = ise(
+        "eval", "--agents", "nop,orcale", "--intents", suite, "--out", tmp_path / "evals"
+    )
+    assert status == 2
+    assert "orcale" in err
+    assert not (tmp_path / "evals").exists()

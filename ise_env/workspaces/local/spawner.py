@@ -56,6 +56,8 @@ class Spawner:
         """Configure, then fork one child for each request."""
         try:
             self._serve()
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # the host process went away before it had its answer
         finally:
             # The host process is gone, so the sockets are, so the workspaces soon will be.
             _remove_groups(self._groups)
