@@ -300,12 +300,11 @@ class _Look:
         return f"{path}: 0 bytes" if stat.kind == "file" and stat.size == 0 else ""
 
     def _elsewhere(self, path: str) -> bool:
-        """Whether something of that name lies deeper in the tree, as bare names in prose do."""
+        """Whether it lies deeper in the tree: prose names places as seen from a task's folder."""
         if any(p.endswith("/" + path) for p in self.changed):
             return True
-        if "/" in path:
-            return False
-        argv = ["find", WORKDIR, "-name", path, "-not", "-path", "*/.git/*", "-print", "-quit"]
+        place = ["-path", f"*/{path}", "-not", "-path", "*/.git/*"]
+        argv = ["find", WORKDIR, *place, "-print", "-quit"]
         done = self.workspace.run(argv, timeout_s=5.0)
         return isinstance(done, Completed) and bool(done.output.strip())
 

@@ -104,10 +104,10 @@ def _untouched(state: GoalState, digest: Digest, looked_at: Sequence[str]) -> Fa
 
 
 def _at_fault(state: GoalState, digest: Digest, *, whole: bool) -> Fault | None:
-    read = digest.contents if whole else digest.heads
+    read = digest.contents if whole else ()
     for path, text in read or digest.heads:
         if path in state.goal.artifacts:
-            complete = whole or _is_whole(text)
+            complete = bool(read) or _is_whole(text)
             fault = visible_fault(state.goal.request, path, text, whole=complete)
             if fault is None and complete:
                 fault = miscounted(digest.agent_text, path, text)
@@ -117,7 +117,8 @@ def _at_fault(state: GoalState, digest: Digest, *, whole: bool) -> Fault | None:
 
 
 def _is_whole(head: str) -> bool:
-    return len(head.splitlines()) < HEAD_LINES and len(head) < HEAD_CHARS - 1
+    # Line ends are counted, as a blank last line of a cut text is a line, too.
+    return head.count("\n") < HEAD_LINES - 1 and len(head) < HEAD_CHARS - 1
 
 
 def is_vague(move: AgentMove, digest: Digest) -> bool:

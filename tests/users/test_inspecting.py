@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from ise_env.tasks.kit import SubGoal
+from ise_env.users.digest import clip
 from ise_env.users.inspecting import miscounted, visible_fault
+from ise_env.users.ledger import Ledger
+from ise_env.users.looking import contradiction
+from ise_env.users.protocol import Digest
 
 OPEN = "write those with anything open to desk/open.csv with the columns id, name and open (a sum)"
 KEYS = "write api/out.json with the keys products, out_of_stock (both counts) and average"
@@ -65,3 +70,16 @@ def test_a_figure_is_held_against_the_file(said: str, rows: int, fault: bool) ->
 
 def test_nobody_counts_the_lines_of_what_is_no_text() -> None:
     assert miscounted("a/shop.db has 37 lines.", "a/shop.db", "(not text, 20480 bytes)") is None
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_nobody_counts_a_file_of_which_only_the_beginning_was_seen(whole: bool) -> None:
+    goal = SubGoal("write", "write the digest to a/b.md", "the digest", (), ("a/b.md",))
+    book = Ledger((goal,))
+    text = "# Week\n\n## Done\n\n- a\n- b\n- c\n\n## Open\n\n- d\n- e\n- f\n- g\n"
+    digest = Digest("a/b.md has 14 lines.", heads=(("a/b.md", clip(text)),))
+    assert contradiction(book.goals["write"], digest, book, whole=whole) is None
+    short = Digest("a/b.md has 14 lines.", heads=(("a/b.md", "# Week\n\n- a"),))
+    fault = contradiction(book.goals["write"], short, book, whole=whole)
+    assert fault is not None
+    assert fault.case == "challenge.count"
