@@ -150,10 +150,14 @@ class AskColleague(Kit[Params]):
         return self._ask(p) if subgoal == "ask" else self._fill(p)
 
     def review(self, p: Params, subgoal: str) -> Solution:
-        """Count the gaps that are left."""
-        name = "shelves.csv" if subgoal == "ask" else "shelves-full.csv"
-        (count,) = yield sh(f"grep -c ',$' {p.folder}/{name}; true")
-        return f"{plural(count.text.split()[0], 'row')} without a shelf in {name}."
+        """See what came back; count the gaps that are left."""
+        if subgoal == "ask":
+            (answer,) = yield sh("grep -hE 'is on shelf' ~/Maildir/new/*")
+            if answer.failed:
+                return "There is no answer about the shelves in the inbox yet."
+            return f"The keeper has answered: {' '.join(answer.text.split())}"
+        (count,) = yield sh(f"grep -c ',$' {p.folder}/shelves-full.csv; true")
+        return f"{plural(count.text.split()[0], 'row')} without a shelf in shelves-full.csv."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The former keeper; shelves made up."""

@@ -272,7 +272,9 @@ class RevertRegression(Kit[Params]):
         return f"Back to v1.0: {done.text.strip()}"
 
     def _blame_newest(self, p: Params) -> Solution:
-        (done,) = yield sh(
-            "git revert --no-edit HEAD && git log -n 2 --format='%h %an'", workdir=p.folder
-        )
-        return f"It was the newest commit, I reverted it: {done.text.strip()}"
+        (failing, newest) = yield [
+            sh("python3 selfcheck.py", workdir=p.folder),
+            sh("git log -n 1 --format='%h by %an, %s'", workdir=p.folder),
+        ]
+        seen = failing.text.strip().splitlines()[0]
+        return f"It says {seen}. The newest commit is the one: {newest.text.strip()}."
