@@ -67,12 +67,33 @@ class Realiser(BaseModel):
     scripted: bool = True
 
 
+class Step(BaseModel):
+    """One step of an utterance that no kit stands behind."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    request: str = Field(min_length=2)
+    label: str = Field(min_length=2)
+
+
+class Pieces(BaseModel):
+    """An utterance taken apart once, so that every episode asks for the same steps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    context: tuple[str, ...] = ()
+    steps: tuple[Step, ...] = Field(min_length=1)
+    model: str | None = Field(default=None, description="Who took it apart; None: rules.")
+
+
 class Intent(BaseModel):
     """One structured user intent.
 
     Attributes:
         utterance: The whole request as this person would put it, first person.
         tasks: In the order in which the user means to ask for them.
+        pieces: The steps of an utterance without kits, where they were stored
+            (`ise intents split`); None: the user takes it apart when the episode begins.
         original: A foreign record kept whole, so that it can be written back unchanged.
         canary: In every record of a held-out suite: a corpus that contains it was trained on
             the test.
@@ -91,6 +112,7 @@ class Intent(BaseModel):
     source: Source = "sampled"
     seed: int | None = None
     language: str = "en"
+    pieces: Pieces | None = None
     original: dict[str, Any] | None = None
     canary: str | None = None
 

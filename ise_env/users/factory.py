@@ -12,6 +12,7 @@ from ise_env.tasks.kit import SubGoal
 from ise_env.users.protocol import User
 from ise_env.users.rule import RuleUser
 from ise_env.users.single_turn import SingleTurnUser
+from ise_env.users.split import stored
 
 KINDS = ("rule", "llm", "human", "replay")
 OPTIONS = {
@@ -33,7 +34,8 @@ def make_user(
             `replay:RUN`.
         intent: Who asks, and for what.
         subgoals: The kits' steps with the episode's ids; empty where no kit stands behind the
-            intent, whose utterance is then split: by the user's model, or by rules.
+            intent, whose utterance is then split: as stored with it, by the user's model, or
+            by rules.
         rng: All of the user's randomness.
 
     Raises:
@@ -53,14 +55,16 @@ def make_user(
 
         return replay_user(rest, intent)
     grounded = "no-grounding" not in options
+    pieces = stored(intent)
     if kind == "rule":
-        return RuleUser(intent, subgoals, rng, grounded=grounded, name=name)
+        return RuleUser(intent, subgoals, rng, pieces=pieces, grounded=grounded, name=name)
     from ise_env.llm import Endpoint, client_for
     from ise_env.users.llm_user import LLMUser
     from ise_env.users.model_split import split_with
 
     client = client_for(Endpoint.parse(rest))
-    pieces = None if subgoals else split_with(client, intent.utterance)
+    if pieces is None and not subgoals:
+        pieces = split_with(client, intent.utterance)
     planner = RuleUser(intent, subgoals, rng, pieces=pieces, grounded=grounded, name=name)
     return LLMUser(planner, intent, client, lock="no-lock" not in options, name=name)
 

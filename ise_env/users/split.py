@@ -14,6 +14,7 @@ import tomllib
 from dataclasses import dataclass
 from importlib import resources
 
+from ise_env.intents.model import Intent, Pieces, Step
 from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users.digest import mentioned
 
@@ -234,6 +235,27 @@ def details(text: str) -> list[str]:
     """Paths, versions and figures in a text, each once."""
     found = mentioned(text) + _HARD_NUMBER.findall(text)
     return list(dict.fromkeys(value for value in found if value in text))
+
+
+def stored(intent: Intent) -> Split | None:
+    """The split that is stored with an intent; None where there is none."""
+    if intent.pieces is None:
+        return None
+    goals = [step(n, s.request, s.label) for n, s in enumerate(intent.pieces.steps, 1)]
+    return Split(intent.pieces.context, tuple(goals))
+
+
+def with_pieces(intent: Intent, found: Split, model: str | None) -> Intent:
+    """Store a split with its intent.
+
+    Args:
+        intent: One without kits.
+        found: Its utterance taken apart.
+        model: Who took it apart; None for the rules.
+    """
+    steps = tuple(Step(request=g.request, label=g.label) for g in found.subgoals)
+    pieces = Pieces(context=found.context, steps=steps, model=model)
+    return intent.model_copy(update={"pieces": pieces})
 
 
 def step(number: int, request: str, name: str | None = None) -> SubGoal:

@@ -18,6 +18,7 @@ def register(app: typer.Typer) -> None:
         help="Sample, deduplicate, measure and convert intents.", no_args_is_help=True
     )
     group.command("sample", help=SAMPLE_HELP)(sample)
+    group.command("split", help=SPLIT_HELP)(split)
     intent_pools.register(group)
     app.add_typer(group, name="intents")
 
@@ -90,6 +91,55 @@ def sample(
     finally:
         temporary.unlink(missing_ok=True)
     typer.echo(f"{written} intents in {out}")
+
+
+SPLIT_HELP = """Take requests without kits apart into steps, once, and store the steps.
+
+A line of text or a published intent is taken apart when an episode begins, by the user's model or
+by rules. Stored steps make every episode of an intent ask for the same ones.
+
+Examples:
+
+    ise intents split mine.txt --out mine.jsonl
+
+    ise intents split mine.txt --model qwen3@http://localhost:8000/v1 --out mine.jsonl
+"""
+
+
+def split(
+    source: Annotated[Path, typer.Argument(metavar="FILE", help="Intents of any kind.")],
+    out: Annotated[Path, typer.Option(help="File to write.")],
+    model: Annotated[
+        str | None, typer.Option(help="`MODEL@URL` that splits, checked by code. Default: rules.")
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Store the steps of requests without kits."""
+    if out.exists() and not force:
+        raise ConfigError(f"{out}: exists already; choose another --out, or give --force")
+
+    from ise_env.intents.jsonl import replacing
+    from ise_env.intents.load import load_intents
+    from ise_env.llm import Endpoint, client_for
+    from ise_env.users.model_split import split_with
+    from ise_env.users.split import split as by_rules
+    from ise_env.users.split import with_pieces
+
+    client = None if model is None else client_for(Endpoint.parse(model))
+    done = kept = 0
+    with replacing(out) as file:
+        for intent in load_intents(source):
+            if intent.tasks and intent.checked:
+                kept += 1
+            else:
+                rules = by_rules(intent.utterance)
+                found = rules if client is None else split_with(client, intent.utterance)
+                # A model's unfaithful split is not used, and the record must not name it.
+                by_model = None if client is None or found == rules else client.endpoint.model
+                intent, done = with_pieces(intent, found, by_model), done + 1
+            file.write(intent.model_dump_json() + "\n")
+    also = f", {kept} with kits left as they are" if kept else ""
+    typer.echo(f"{done} intents with their steps in {out}{also}")
 
 
 def _programs(workspace: str, patterns: list[str], exclude: list[str]) -> set[str] | None:

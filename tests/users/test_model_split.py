@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from ise_env.intents.load import load_intents
 from ise_env.intents.model import Intent
 from ise_env.llm import Endpoint, client_for
+from ise_env.rollout.cli import main
 from ise_env.users import make_user
 from ise_env.users.misbehaving import MisbehavingModel
 from ise_env.users.model_split import Steps, is_faithful, split_with
-from ise_env.users.split import split
+from ise_env.users.split import split, stored
 
 TEXT = "I run a bakery. I want prices.csv sorted by name, and a note.txt that lists 12 cakes."
 GOOD = {
@@ -86,3 +90,41 @@ def test_the_user_of_a_plain_text_follows_the_models_split(server: Any) -> None:
         "sort prices.csv by name",
         "write a note.txt that lists 12 cakes",
     ]
+
+
+def test_a_split_is_stored_with_its_intent_and_used_again(
+    server: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the model gone, episodes still ask for the steps that it found."""
+    server.splits = json.dumps(GOOD)
+    source, out = tmp_path / "mine.txt", tmp_path / "mine.jsonl"
+    source.write_text(TEXT.replace("\n", " ") + "\n")
+    model = f"stored@{server.base_url}"
+    arguments = ["ise", "intents", "split", str(source), "--model", model, "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert not ended.value.code
+    (intent,) = load_intents(out)
+    assert intent.pieces is not None
+    assert intent.pieces.model == "stored"
+    calls = len(server.calls)
+    for spec in ("rule", f"llm:other@{server.base_url}"):
+        user = make_user(spec, intent=intent, subgoals=[], rng=np.random.default_rng(0))
+        assert [g["label"] for g in user.ledger()["subgoals"]] == ["the sorting", "the note"]
+    assert len(server.calls) == calls
+
+
+def test_without_a_model_the_rules_are_stored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, out = tmp_path / "mine.txt", tmp_path / "mine.jsonl"
+    source.write_text("Sort prices.csv by name. Then write a note.txt that lists 12 cakes.\n")
+    arguments = ["ise", "intents", "split", str(source), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit):
+        main()
+    (intent,) = load_intents(out)
+    assert intent.pieces is not None
+    assert intent.pieces.model is None
+    assert stored(intent) == split(intent.utterance)
