@@ -31,6 +31,8 @@ CASES = [
     ("I'll start with the log files now.", "promised"),
     ("Let me check the repository first.", "promised"),
     ("So far I sorted half of the folder.", "partial"),
+    ("I did two of them, and now for the rest.", "partial"),
+    ("3 are slips; hours.csv covers the rest of the 40 shifts.", "said"),
     ("I wait for the rest.\n\nAll four are finished; 3 rows are left out.", "claimed_done"),
     ("I got stuck there: what I needed was not in the output.", "reported_error"),
     ("I got stuck on the fix, it is not finished.", "partial"),
