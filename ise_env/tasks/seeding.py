@@ -13,6 +13,9 @@ from ise_env.workspaces.protocol import SeedFile
 
 Content = str | bytes
 
+PINNED = "touch -h -d 2026-01-01T00:00Z"
+"""For a setup: gives links, and the folders that they were made in, the time of seed files."""
+
 
 def files(contents: Mapping[str, Content], mode: int = 0o644) -> tuple[SeedFile, ...]:
     """Seed files from a mapping of path to content."""

@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.automation_flow._roll_back_release_texts import APP, DEPLOY, MIGRATE, RUNBOOK
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import files, sha256, untouched
+from ise_env.tasks.seeding import PINNED, files, sha256, untouched
 from ise_env.tasks.steps import found, last_line, plural, read, sh, write
 from ise_env.tasks.surroundings import surroundings
 from ise_env.workspaces.protocol import SeedFile
@@ -100,6 +100,7 @@ class RollBackRelease(Kit[Params]):
     obstacle = "the check of the release fails, and the release before it was bad as well"
     requires = ("python3",)
     folders = ("release-host", "deploy-desk", "web-releases")
+    version = 2
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
@@ -117,7 +118,7 @@ class RollBackRelease(Kit[Params]):
         """The host with the release before live."""
         w = world(p)
         deploy = SeedFile(f"{p.folder}/deploy.sh", DEPLOY.encode(), mode=0o755)
-        link = f"cd {p.folder} && ln -s releases/{w.live} current"
+        link = f"cd {p.folder} && ln -s releases/{w.live} current && {PINNED} current ."
         given = w.contents | surroundings(p.content, p.folder, 9)
         return Seed((*files(given), deploy), (link,))
 

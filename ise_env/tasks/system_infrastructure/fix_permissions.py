@@ -12,7 +12,7 @@ from ise_env.rewards.checks import Command, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import files, untouched
+from ise_env.tasks.seeding import PINNED, files, untouched
 from ise_env.tasks.steps import found, plural, read, sh, write
 from ise_env.workspaces.protocol import SeedFile
 
@@ -109,6 +109,7 @@ class FixPermissions(Kit[Params]):
     description = "List what anybody may write to, then set all modes in a share by a policy."
     obstacle = "a link that leads out of the share to a file whose mode must stay"
     folders = ("fileserver", "shared-drive", "nas")
+    version = 2
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
@@ -128,7 +129,8 @@ class FixPermissions(Kit[Params]):
             f"chmod {0o777 if n % 3 else 0o700:o} '{p.folder}/{name}'\n"
             for n, name in enumerate(w.folders)
         )
-        link = f"ln -s ../{w.vault} '{p.folder}/{p.share}/current.key'\n"
+        key = f"'{p.folder}/{p.share}/current.key'"
+        link = f"ln -s ../{w.vault} {key}\n{PINNED} {key} '{p.folder}/{p.share}'\n"
         return Seed(w.seeds, setup=(f"set -eu\n{link}{modes}",))
 
     def subgoals(self, p: Params) -> tuple[SubGoal, ...]:
