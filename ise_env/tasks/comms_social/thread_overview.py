@@ -187,7 +187,10 @@ class ThreadOverview(Kit[Params]):
 
     def _overview(self, p: Params, by_subject: bool = False) -> Solution:
         w = world(p)
-        (shown,) = yield mails(rf"@{p.folder}\.example")
+        (begun,) = yield mails(rf"^subject: \[{w.project}\]")
+        # Answers may have another subject, but they come from the same people.
+        domain = found(r"^From: .*(@[\w.-]+)>", begun.text)
+        (shown,) = yield mails(re.escape(domain))
         thread_of: dict[str, str] = {}
         threads: dict[str, list[str]] = {}
         for part in sorted(shown.text.split("-----"), key=_moment):
