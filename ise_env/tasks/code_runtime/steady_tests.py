@@ -223,11 +223,14 @@ class SteadyTests(Kit[Params]):
         (changed,) = yield edit(path, leak.flaw, passage)
         if changed.failed or kept.failed:
             return f"{path} could not be edited: {changed.text}"
+        diff = f"diff /tmp/{leak.module}-before.py {leak.module}.py"
+        (lines,) = yield sh(f"{diff} | grep -c '^[<>]'", **_in(p))
         (many,) = yield sh(_MANY, **_in(p))
         return (
             f"In the order of their names the tests say {last_line(plain.text)}, in the order "
             f"{p.number} {failing} fails: what an earlier call left behind was still there. "
-            f"Mended; of other orders, {last_line(many.text)}."
+            f"Mended, with {lines.text.strip()} lines of difference to what it was; of other "
+            f"orders, {last_line(many.text)}."
         )
 
     def _test(self, p: Params, idle: bool = False) -> Solution:

@@ -171,8 +171,13 @@ class RemindMissing(Kit[Params]):
 
     def review(self, p: Params, subgoal: str) -> Solution:
         """Look at the list again."""
-        (shown,) = yield sh(f"wc -l < {p.folder}/missing.txt")
-        return f"{p.folder}/missing.txt has {plural(shown.text, 'address', 'addresses')}."
+        f = p.folder
+        shown, known = yield [
+            sh(f"wc -l < {f}/missing.txt"),
+            sh(f"grep -cFf {f}/missing.txt {f}/invited.csv"),
+        ]
+        count = plural(shown.text, "address", "addresses")
+        return f"{f}/missing.txt has {count}; invited.csv has {known.text.strip()} of them."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The absence note taken for an answer; everybody reminded."""

@@ -258,7 +258,7 @@ class SplitByRegion(Kit[Params]):
         rejected = found(r"^rejected (\d+)", ran.text, "0")
         seen = len(odd.text.strip().splitlines()) - 1
         return (
-            f"Rows that had to be rejected: {rejected}, of {seen} with an odd amount. "
+            f"Rows that had to be rejected: {rejected}; odd amounts at first sight: {seen}. "
             f"The parts are {', '.join(counted.text.split()[2:])}."
         )
 

@@ -272,7 +272,7 @@ class AggregateShifts(Kit[Params]):
         shifts = found(r"^(\d+) shifts", ran.text)
         return (
             f"{plural(len(lines), 'slip')} of the pen: {'; '.join(lines) or 'none'}.\n"
-            f"hours.csv covers the rest of the {shifts} shifts by {people} people."
+            f"hours.csv covers the other {int(shifts) - len(lines)} shifts of {people} people."
         )
 
     def _over(self, p: Params) -> Solution:

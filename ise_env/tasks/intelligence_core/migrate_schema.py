@@ -243,8 +243,17 @@ class MigrateSchema(Kit[Params]):
     def review(self, p: Params, subgoal: str) -> Solution:
         """Ask the new database, or look at the table."""
         if subgoal == "migrate":
-            (counts,) = yield _ask(p, "members-v2.db", "select count(*) from members")
-            return f"I asked the new database: it has {plural(counts.text, 'member')}."
+            (counts,) = yield _ask(
+                p,
+                "members-v2.db",
+                "select (select count(*) from members), count(*), "
+                "sum(member_id not in (select id from members)) from phones",
+            )
+            members, phones, lost = counts.text.strip().split(" | ")
+            return (
+                f"I asked the new database: it has {plural(members, 'member')} and "
+                f"{plural(phones, 'phone number')}; {lost} of these belong to nobody."
+            )
         (shown,) = yield read(f"{p.folder}/countries.csv")
         return f"I looked again, the counts are:\n{shown.text.strip()}"
 

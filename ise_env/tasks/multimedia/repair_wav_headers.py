@@ -245,23 +245,25 @@ class RepairWavHeaders(Kit[Params]):
         """The torn sample stays; everything is repaired."""
         return (
             WrongSolution("half a sample kept", self._repair(p, whole="1")),
-            WrongSolution("fine ones copied", self._repair(p, then="cp -n takes/*.wav repaired/")),
+            WrongSolution(
+                "fine ones copied", self._repair(p, then=" && cp -n takes/*.wav repaired/")
+            ),
         )
 
-    def _repair(self, p: Params, whole: str = "block", then: str = "true") -> Solution:
+    def _repair(self, p: Params, whole: str = "block", then: str = "") -> Solution:
         guide, sizes = yield [
             read(f"{p.folder}/BATTERY.md"),
-            sh("ls -l takes; xxd -l 44 $(ls takes/*.wav | head -n 1) || true", workdir=p.folder),
+            sh("ls -l takes; od -A d -t x1z -N 44 $(ls takes/*.wav | head -n 1)", workdir=p.folder),
         ]
         if "44 bytes" not in guide.text or "take-" not in sizes.text:
             return "The guide does not fit what lies in takes, so I changed nothing."
         script = SCRIPT.replace("WHOLE", whole)
-        (done,) = yield sh(f"python3 - <<'EOF' && {then}\n{script}EOF", workdir=p.folder)
+        (done,) = yield sh(f"python3 - <<'EOF'{then}\n{script}EOF", workdir=p.folder)
         if done.failed:
             return f"The repair stopped: {last_line(done.text)}."
         count, fine = found(r"^repaired (\d+)", done.text), found(r"fine (\d+)$", done.text)
         example = done.text.splitlines()[0]
-        return f"{plural(count, 'take')} repaired ({example}). Left alone: {fine}."
+        return f"{plural(count, 'take')} repaired, for example {example}. Left alone: {fine}."
 
     def _table(self, p: Params) -> Solution:
         (done,) = yield sh(f"python3 - <<'EOF'\n{TABLE}EOF", workdir=p.folder)
