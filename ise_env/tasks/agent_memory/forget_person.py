@@ -35,9 +35,10 @@ GUIDE = """\
 2. The person's line in people.md goes, too. All other lines stay to the letter, also those about
    people with the same first name.
 3. Headings stay, even where nothing is left below them.
-4. The log of what was done, `{folder}/forgotten.csv`, has the columns file (the name without
-   folders) and lines (how many went), for files in which something went. It does not name the
-   person, and neither does anything else that is written or said afterwards.
+4. Keep count: a log, `{folder}/forgotten.csv`, is written when somebody asks for it afterwards.
+   It has the columns file (the name without folders) and lines (how many went), for files in which
+   something went. It does not name the person, and neither does anything else that is written or
+   said afterwards.
 """
 ABOUT = (
     "{p} called about the {t} bill",
@@ -126,6 +127,7 @@ class ForgetPerson(Kit[Params]):
     tools = ("exec", "read", "write", "memory_search")
     obstacle = "the person goes by short forms, and shares a first name with somebody else"
     folders = ("guest-relations", "club-members", "alumni")
+    version = 2
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
@@ -229,11 +231,11 @@ class ForgetPerson(Kit[Params]):
         short = found(r"in short (\w+),", people.text)
         nick = found(r", or (.+)$", people.text)
         names = forms or (person, short, nick)
-        pattern = "|".join(rf"\b{name}\b" for name in names)
+        pattern, went = "|".join(rf"\b{name}\b" for name in names), f"/tmp/went-{p.folder}"
         (done,) = yield sh(
-            f"grep -rcE '{pattern}' {memory} | grep -v ':0$' | sed 's,.*/,,' > {p.folder}/.went; "
+            f"grep -rcE '{pattern}' {memory} | grep -v ':0$' | sed 's,.*/,,' > {went}; "
             f"grep -rlE '{pattern}' {memory} | xargs sed -i -E '/{pattern}/d'; "
-            f"awk -F: '{{ s += $2 }} END {{ print s, NR }}' {p.folder}/.went"
+            f"awk -F: '{{ s += $2 }} END {{ print s, NR }}' {went}"
         )
         lines, count = done.text.split()[:2]
         (search,) = yield ToolCall("memory_search", {"query": names[-1], "minScore": 0.9})
@@ -245,13 +247,13 @@ class ForgetPerson(Kit[Params]):
 
     def _log(self, p: Params) -> Solution:
         f = p.folder
-        (went,) = yield sh(f"cat {f}/.went")
+        (went,) = yield sh(f"cat /tmp/went-{f}")
         rows = [line.split(":") for line in went.text.strip().splitlines() if ":" in line]
         (saved,) = yield write(f"{f}/forgotten.csv", csv_text(("file", "lines"), rows))
         if saved.failed:
             return f"The log could not be written: {saved.text}"
         (cleared,) = yield sh(
-            f"rm {f}/.went; tail -n +2 {f}/forgotten.csv | cut -d, -f2 | paste -sd+ | bc"
+            f"rm /tmp/went-{f}; tail -n +2 {f}/forgotten.csv | cut -d, -f2 | paste -sd+ | bc"
         )
         total = cleared.text.strip()
         return f"The log has {plural(len(rows), 'file')}; {plural(total, 'line')} went altogether."
