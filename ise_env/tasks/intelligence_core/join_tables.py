@@ -33,8 +33,9 @@ README = """\
   the zeros as they like, so `42`, `0042` and `K-0042` are the same.
 - `{payments}.csv`: what came in. `{what}` refers to the `no` of `{orders}.csv`.
 
-Open is what somebody owes minus what came in for it. An order that nobody in `{people}.csv` belongs
-to, and a payment without an order, is an orphan and counts for nobody.
+Open is what somebody owes minus what came in for it. A line of `{orders}.csv` that belongs to
+nobody in `{people}.csv`, and one of `{payments}.csv` for a `no` that is not there, is an orphan and
+counts for nobody.
 """
 
 
@@ -95,7 +96,7 @@ def world(p: Params) -> World:
         payment_rows.append((code, str(number), money(d.cents(10, 300))))
         orphans.append((payments, code))
     f = p.folder
-    owner, what = people.rstrip("s") + "_id", orders.rstrip("s") + "_no"
+    owner, what = people.replace("ies", "ys").rstrip("s") + "_id", orders.rstrip("s") + "_no"
     contents = {
         f"{f}/{people}.csv": csv_text(("id", "name"), [(f"K-{n:04d}", names[n]) for n in ids]),
         f"{f}/{orders}.csv": csv_text(("no", owner, "day", "amount"), order_rows),
@@ -118,6 +119,7 @@ class JoinTables(Kit[Params]):
     )
     obstacle = "ids written in several ways, and rows that refer to nothing"
     folders = ("receivables", "open-items", "front-desk")
+    version = 2
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
@@ -148,8 +150,8 @@ class JoinTables(Kit[Params]):
                 label="the list of orphans",
                 facts=(Fact("orders", orders), Fact("payments", payments), Fact("list", orphans)),
                 artifacts=(orphans,),
-                question="Is a payment for an order of an unknown person an orphan too?",
-                answer="No, its order is there; only the order is an orphan",
+                question=f"If a row of {orders} is an orphan, is what came in for it one too?",
+                answer="No, what it was paid for is in the table, so only that row is one",
             ),
             SubGoal(
                 id="open",

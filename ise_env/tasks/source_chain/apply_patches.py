@@ -61,12 +61,13 @@ def world(p: Params) -> World:
     old, new = values[p.setting], values[p.setting] + d.integer(5, 50)
     history = History(d, {"src/settings.py": settings_text(values)})
     base = len(history.commits) - 1
-    outside = f"{d.person()} <{d.word('first_names').lower()}@elsewhere.example>"
+    person = d.person()
+    outside = f"{person} <{person.split()[0].lower()}@elsewhere.example>"
     subjects, files = [], {}
     names = d.different("topics", p.patches)
     for number, name in enumerate(names, 1):
         if number == p.stale:
-            subject = f"Allow a larger {p.setting}"
+            subject = f"Raise {p.setting}"
             changed = {"src/settings.py": settings_text(values | {p.setting: new})}
         else:
             subject = d.pick(("List {}", "Count {}", "Sort {} by date")).format(name)
@@ -97,6 +98,7 @@ class ApplyPatches(Kit[Params]):
     obstacle = "one patch does not apply, because main renamed the line that it changes"
     requires = ("git",)
     folders = ("mail-in", "contributions", "patch-queue")
+    version = 2
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
