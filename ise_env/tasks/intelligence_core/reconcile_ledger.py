@@ -138,7 +138,7 @@ class ReconcileLedger(Kit[Params]):
                 f"mismatch to {report} with the columns ref, problem and difference, where problem "
                 "is `missing in bank`, `missing in book` or `amount`, and difference is the bank's "
                 "amount minus ours, counting a side that is missing as 0",
-                label=f"the {p.month} reconciliation",
+                label=f"the {p.month.capitalize()} reconciliation",
                 facts=(Fact("book", book), Fact("bank", bank), Fact("report", report)),
                 artifacts=(report,),
             ),

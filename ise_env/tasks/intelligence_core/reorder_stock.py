@@ -196,7 +196,7 @@ class ReorderStock(Kit[Params]):
                 label="the orders",
                 facts=(Fact("items", items), Fact("rules", rules), Fact("orders", orders)),
                 artifacts=(orders,),
-                question="A supplier has no lead time; what should I take?",
+                question="What if a supplier has no lead time?",
                 answer=f"Take {p.default} days then",
             ),
             SubGoal(

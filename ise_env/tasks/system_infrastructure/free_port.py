@@ -122,11 +122,11 @@ class FreePort(Kit[Params]):
                 request=f"find out which process listens on the port of {ini} without stopping "
                 f"anything yet, and write {holder} with the keys port (a number) and person (whose "
                 "folder its program lies in)",
-                label="the process on that port",
+                label="the note on who holds the port",
                 facts=(Fact("ini", ini), Fact("holder", holder)),
                 artifacts=(holder,),
-                question="Can I go by the port.txt files?",
-                answer="No, they are edited after the start, see what really listens",
+                question="Is it written down anywhere who holds the port?",
+                answer="Not so that you can rely on it, see what really listens",
             ),
             SubGoal(
                 id="start",
