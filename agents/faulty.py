@@ -108,9 +108,15 @@ class Faulty(Oracle):
 
     def redo(self, goal: Goal) -> Words:
         """Do it properly this time."""
-        goal.notes.pop("slip", None)
+        policy, key = ("oracle", "redone")
+        if goal.notes.pop("slip", None) == _CLAIMED:
+            policy, key = ("faulty", "belated")
         words = yield from self._properly(goal, "redo")
-        return words if _STUCK.search(words) else f"{say(self.rng, 'oracle', 'redone')} {words}"
+        return words if _STUCK.search(words) else f"{say(self.rng, policy, key)} {words}"
+
+    def _wants_to_ask(self, goal: Goal) -> bool:
+        # Who is about to go wrong unnoticed takes it for clear; an answer would be ignored.
+        return "slip" not in goal.notes and super()._wants_to_ask(goal)
 
     def _properly(self, goal: Goal, occasion: str) -> Words:
         solution = with_slips(goal.task.solve(goal.subgoal.id), self.rng, self._rate)

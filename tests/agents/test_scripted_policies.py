@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ise_env.agents import AgentContext, make_agent
+from ise_env.agents.faulty import Faulty
 from ise_env.agents.replay import _recorded
 from ise_env.agents.serve import ScriptedServer
 from ise_env.env import IntentEnv
@@ -114,6 +115,16 @@ def test_what_the_user_doubts_is_done_properly(intents: list[Intent]) -> None:
     """A claim of work that was not done is noticed at the latest when the user looks."""
     name = "faulty:rate=0,unnoticed=1"
     assert any(play(name, intents[seed % 3], seed)[1]["success"] for seed in range(9))
+
+
+def test_who_goes_wrong_unnoticed_does_not_ask_first(intents: list[Intent]) -> None:
+    name = "faulty:rate=0,unnoticed=1"
+    for seed, intent in enumerate(intents):
+        agent = make_agent(name)()
+        assert isinstance(agent, Faulty)
+        agent.reset(AgentContext(intent, seed))
+        (astray,) = [goal for goal in agent.goals if "slip" in goal.notes]
+        assert not any(agent._wants_to_ask(astray) for _ in range(50))
 
 
 def test_without_kits_nothing_is_pretended() -> None:
