@@ -58,11 +58,13 @@ def paths_in(text: str) -> list[str]:
 
 def answer(asked: Asked) -> Solution:
     """Look, and answer in words that fit the question and were not said before."""
+    known = ""
     for way in _ways(asked.text):
         words = yield from way(asked)
         if words and words not in asked.told:
             return words
-    return (yield from _unchanged(asked))
+        known = known or words
+    return (yield from _unchanged(asked, known))
 
 
 def _ways(text: str) -> list[Way]:
@@ -258,14 +260,14 @@ def _history(asked: Asked) -> Solution:
     return f"The last commits in {asked.folder}, newest first: {'; '.join(map(_quote, lines))}."
 
 
-def _unchanged(asked: Asked) -> Solution:
-    """The last resort: it is as it was when it was looked at before."""
+def _unchanged(asked: Asked, known: str) -> Solution:
+    """The last resort: it is as it was when it was looked at before, as was said then."""
     path = asked.path or asked.folder
     look = f"find {_q(path)} -type f -exec sha256sum {{}} + | sort -k 2 | sha256sum | cut -c 1-10"
     (stamp,) = yield sh(look)
     state = f" Its checksum is `{stamp.text.strip()}`." if not stamp.failed else ""
     words = [
-        f"Nothing has changed in {path} since I last looked.",
+        f"Nothing has changed in {path} since I last looked. {known}".strip(),
         f"I looked at {path} once more: the same as before.{state}",
         f"Still the same in {path}; I see nothing that would have to change.",
     ]

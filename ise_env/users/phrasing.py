@@ -172,7 +172,9 @@ def _fits(template: str, slots: Mapping[str, str]) -> bool:
 
 
 def capital(text: str) -> str:
-    """The text with its first letter raised."""
+    """The text with its first letter raised, unless it begins with the name of a file."""
+    if re.match(r"[\w-]+[./]\w", text):
+        return text
     return text[:1].upper() + text[1:]
 
 

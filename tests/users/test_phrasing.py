@@ -7,7 +7,14 @@ import pytest
 
 from ise_env.errors import UserSimulatorError
 from ise_env.intents.model import Persona
-from ise_env.users.phrasing import Phrasebook, _slots, introduction, voice_for, voices
+from ise_env.users.phrasing import (
+    Phrasebook,
+    _slots,
+    capital,
+    introduction,
+    voice_for,
+    voices,
+)
 
 EXEMPT = ("answer", "close", "ack", "give_up")
 
@@ -126,3 +133,9 @@ def test_people_introduce_themselves(context: str, sentence: str) -> None:
 def test_a_missing_wording_is_the_users_failure() -> None:
     with pytest.raises(UserSimulatorError):
         book().say("challenge.missing")
+
+
+def test_a_file_name_keeps_its_case_at_the_start_of_a_sentence() -> None:
+    assert capital("people.md has them.") == "people.md has them."
+    assert capital("src/app.py counts.") == "src/app.py counts."
+    assert capital("yes, both of them.") == "Yes, both of them."
