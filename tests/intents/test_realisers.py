@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from ise_env.errors import ConfigError, ModelEndpointError
+from ise_env.intents.diversity import NGrams
 from ise_env.intents.load import load_intents
 from ise_env.intents.model import Intent
 from ise_env.intents.pools import load_pools
@@ -27,6 +28,7 @@ from ise_env.intents.reword import draft_of, reword
 from ise_env.intents.sampler import sample
 from ise_env.llm import Endpoint, ModelClient
 from ise_env.tasks import registry
+from ise_env.tasks.bind import bind
 from ise_env.tasks.kit import Fact, SubGoal
 
 GOAL = SubGoal(
@@ -102,8 +104,6 @@ def test_length_follows_the_tier() -> None:
 
 def test_frames_are_not_worn_out() -> None:
     """No six words of the grammar's own in more than one text of a hundred."""
-    from ise_env.intents.diversity import NGrams
-
     pools, rng = load_pools(), random.Random(0)
     words = [f"word{i}" for i in range(5000)]
 
@@ -120,13 +120,32 @@ def test_frames_are_not_worn_out() -> None:
     assert share < 0.015, worst  # 0.9 % of 5,000; some room for a smaller sample
 
 
+@pytest.mark.parametrize(
+    ("n", "most"),
+    [
+        pytest.param(600, 0.04, id="600"),
+        pytest.param(5000, 0.03, marks=pytest.mark.full, id="5000"),
+    ],
+)
+def test_utterances_do_not_share_their_words(n: int, most: float) -> None:
+    """The six words that most whole utterances have in common, facts masked."""
+    texts = []
+    for intent in sample(n, 0):
+        goals = [goal for task in bind(intent) for goal in task.subgoals()]
+        facts = {f"f{i}": f.value for i, f in enumerate(f for goal in goals for f in goal.facts)}
+        texts.append(re.sub(r"\{f\d+\}", " fact ", masked(intent.utterance, facts)))
+    ((worst, share),) = NGrams(texts).most_shared(6, 1)
+    assert share < most, worst
+
+
 def test_phrasings_keep_facts_and_match_their_kits() -> None:
     person = load_pools().personas[0].persona()
     stale, known = [], 0
     for kit, stretches in phrasing().items():
         if kit == EVERYWHERE:
             continue
-        requests = set()
+        # What a stretch was put into may itself hold shorter ones.
+        requests = {text for others in stretches.values() for text in others}
         for seed in range(12):
             rng = np.random.default_rng(seed)
             tier = ("simple", "medium", "complex")[seed % 3]

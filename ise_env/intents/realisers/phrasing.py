@@ -2,8 +2,9 @@
 
 `phrasing/everywhere.toml` lists stretches of requests and other ways to put them that hold for
 any kit; `phrasing/<domain>.toml` those of that domain's kits, a table for each kit. A stretch may
-be the whole request. Facts are masked as `{id}` before anything is looked for, so they come out
-as they went in. A `*` stands for a word that differs from case to case; several keep their order.
+be the whole request; shorter ones are then looked for in what it was put into. Facts are masked
+as `{id}` before anything is looked for, so they come out as they went in. A `*` stands for a word
+that differs from case to case; several keep their order.
 """
 
 from __future__ import annotations
@@ -90,21 +91,34 @@ class _Stretches:
     def __init__(self, table: Mapping[str, Sequence[str]]) -> None:
         ordered = sorted(table.items(), key=lambda item: -len(item[0]))
         self._known = [(re.compile(_regex(s, f"({_ANY})")), others) for s, others in ordered]
-        self._pattern = re.compile(
-            "|".join(rf"(?<!\w){_regex(stretch, _ANY)}(?!\w)" for stretch, _ in ordered)
-        )
+        self._parts = [rf"(?<!\w){_regex(stretch, _ANY)}(?!\w)" for stretch, _ in ordered]
+        self._patterns: dict[int, re.Pattern[str]] = {}
 
-    def put(self, text: str, rng: random.Random) -> str:
-        """Put each stretch of a text in its own or other words."""
-        return self._pattern.sub(lambda match: self._other(match[0], rng), text)
+    def put(self, text: str, rng: random.Random, start: int = 0) -> str:
+        """Put each stretch of a text in its own or other words, then the shorter ones in those.
 
-    def _other(self, words: str, rng: random.Random) -> str:
-        found = ((pattern.fullmatch(words), others) for pattern, others in self._known)
-        match, others = next((m, o) for m, o in found if m is not None)
+        Args:
+            text: What to look in.
+            rng: Chooses.
+            start: Number of stretches, from the longest on, that have had their turn.
+        """
+        if start == len(self._parts):
+            return text
+        if start not in self._patterns:
+            self._patterns[start] = re.compile("|".join(self._parts[start:]))
+        return self._patterns[start].sub(lambda match: self._other(match[0], rng, start), text)
+
+    def _other(self, words: str, rng: random.Random, start: int) -> str:
+        for number in range(start, len(self._known)):
+            pattern, others = self._known[number]
+            if match := pattern.fullmatch(words):
+                break
+        else:
+            raise AssertionError(f"no stretch for {words!r}")
         chosen = choose(rng, rng.choice((words, *others)))
         for wild in match.groups() if chosen != words else ():
             chosen = chosen.replace("*", wild, 1)
-        return chosen
+        return self.put(chosen, rng, number + 1)
 
 
 _ANY = r"\S+"
