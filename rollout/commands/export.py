@@ -64,7 +64,7 @@ def export(
     arguments: Annotated[
         str | None, typer.Option(help="Of tool calls: string or object. Default: the format's.")
     ] = None,
-    reasoning: Annotated[str, typer.Option(help="keep, drop, or inline (<think>).")] = "keep",
+    reasoning: Annotated[str, typer.Option(help="keep, drop, or inline (in think tags).")] = "keep",
     parallel: Annotated[str, typer.Option(help="Parallel calls: keep or split.")] = "keep",
     users: Annotated[str, typer.Option(help="Consecutive user turns: keep or merge.")] = "keep",
     empty: Annotated[str, typer.Option(help="Content beside calls only: string or null.")] = (

@@ -67,7 +67,8 @@ def play(
         verdict = {True: "success", False: "failure", None: "not judged"}[record.success]
         typer.echo(f"\n{verdict}, {record.termination.reason}; look at it: ise show {out} 0")
         for check in record.checks:
-            typer.echo(f"  {check.verdict:10} {check.id}: {check.evidence.splitlines()[0][:100]}")
+            evidence = next(iter(check.evidence.splitlines()), "")
+            typer.echo(f"  {check.verdict:10} {check.id}: {evidence[:100]}")
     raise typer.Exit(outcome.exit_status)
 
 

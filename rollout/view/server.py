@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -89,6 +90,11 @@ class ViewServer(ThreadingHTTPServer):
         except OSError as error:
             raise ConfigError(f"port {port}: {error.strerror}; choose another --port") from error
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Be quiet about a browser that went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
     @property
     def url(self) -> str:
         """Where the page is."""
@@ -111,7 +117,11 @@ class _Handler(BaseHTTPRequestHandler):
         if parts.path == "/":
             self._answer(200, "text/html; charset=utf-8", self.server.page)
         elif parts.path == "/index.json":
-            follower.look()
+            try:
+                follower.look()
+            except ConfigError as error:
+                self._answer(500, "text/plain; charset=utf-8", str(error).encode())
+                return
             start = parse_qs(parts.query).get("from", ["0"])[0]
             rows = follower.summaries[int(start) if start.isdigit() else 0 :]
             self._answer(200, "application/json", json.dumps(rows).encode())

@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import re
+import threading
 import urllib.error
 import urllib.request
 
@@ -65,8 +66,6 @@ def test_a_follower_reads_each_record_once_and_waits_for_torn_lines(rewritten):
 
 
 def test_the_server_answers_this_machine_only(runs):
-    import threading
-
     with ViewServer(runs / "faulty") as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         with urllib.request.urlopen(f"{server.url}index.json?from=4", timeout=10) as answer:
@@ -93,3 +92,16 @@ def test_the_command_writes_a_page_and_names_what_is_wrong(runs, tmp_path, ise):
     assert "no such file or run directory" in err
     status, _, err = ise("view", runs / "faulty", "--out", tmp_path, "--no-open")
     assert (status, "is a directory" in err) == (2, True)
+
+
+def test_a_damaged_record_is_an_answer_and_no_traceback(rewritten, capfd):
+    run = rewritten(lambda record: record)
+    with ViewServer(run) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        with next(run.glob("shards/*.jsonl")).open("ab") as file:
+            file.write(b"{}\n")
+        with pytest.raises(urllib.error.HTTPError, match="500") as answer:
+            urllib.request.urlopen(f"{server.url}index.json", timeout=10)
+        assert b"from byte" in answer.value.read()
+        server.shutdown()
+    assert "Traceback" not in capfd.readouterr().err
