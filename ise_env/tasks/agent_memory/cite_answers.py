@@ -210,11 +210,14 @@ class CiteAnswers(Kit[Params]):
             (shown,) = yield sh(f"tail -n +2 {p.folder}/outdated.csv | wc -l")
             return f"I counted again: {plural(shown.text, 'outdated line')}."
         (answers,) = yield read(f"{p.folder}/answers.json")
-        first = json.loads(answers.text)["1"]
+        given = json.loads(answers.text)
+        first = given["1"]
         (line,) = yield ToolCall(
             "memory_get", {"path": first["path"], "from": first["line"], "lines": 1}
         )
-        return f"I read the first source again: {json.loads(line.text)['text']}"
+        days = ", ".join(f"{number}: {value['answer']}" for number, value in given.items())
+        source = json.loads(line.text)["text"].removeprefix("- ")
+        return f"The answers are {days}. I read the source of the first again: “{source}”."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The oldest note; lines counted without the heading."""

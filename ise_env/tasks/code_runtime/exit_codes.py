@@ -16,7 +16,7 @@ from ise_env.tasks.codebase import below, surroundings
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import found, last_line, plural, read, sh, write
+from ise_env.tasks.steps import found, plural, read, sh, write
 
 BOTH = 'node menu.js later/menu.txt 2> /tmp/told; echo "status $?"; cat /tmp/told'
 STATUSES = (
@@ -205,9 +205,10 @@ class ExitCodes(Kit[Params]):
         if first[0].failed or second[0].failed:
             return f"menu.js could not be written: {first[0].text} {second[0].text}"
         (after,) = yield sh(_TRIAL, **_in(p))
+        states = [line for line in after.text.splitlines() if line.startswith("status ")]
         return (
             f"Given a line without a price, it said `{before.text.splitlines()[0]}`; now it says "
-            f"`{after.text.splitlines()[0]}`, with {last_line(after.text)}."
+            f"`{after.text.splitlines()[0]}`, with {' and '.join(states)}."
         )
 
     def _use(self, p: Params) -> Solution:
@@ -226,7 +227,7 @@ class ExitCodes(Kit[Params]):
 
 _TRIAL = (
     "echo 'soup 3.50' > /tmp/t.txt; node menu.js /tmp/t.txt 2>&1 | head -n 2; "
-    "echo status ${PIPESTATUS[0]}"
+    "echo status ${PIPESTATUS[0]}; node menu.js >/dev/null 2>&1; echo status $? without a file"
 )
 
 

@@ -193,7 +193,11 @@ class DoorCode(Kit[Params]):
         code = found(r",(\S+)", line.text)
         subject, body = f"Re: Door code {w.door}", f"The code of the door in {w.door} is {code}."
         groups = [good] if together else [[address] for address in good]
-        replies = yield [send(group, subject, body) for group in groups]
+        asked_in = {
+            found(r"From: .*<([^>]+)>", part): found(r"^Message-ID: <(.+)>", part)
+            for part in letters
+        }
+        replies = yield [send(g, subject, body, reply_to=asked_in[g[0]]) for g in groups]
         done = sum("sent to" in reply.text for reply in replies)
         left = [s for s in senders if s not in good] or ["nobody"]
         said = f"{done} got the code by mail. No answer went to {' and '.join(left)}."

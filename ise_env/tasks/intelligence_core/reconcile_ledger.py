@@ -197,6 +197,9 @@ class ReconcileLedger(Kit[Params]):
         name = "mismatches.csv" if subgoal == "compare" else "notes.md"
         (shown,) = yield read(f"{p.folder}/{name}")
         lines = shown.text.strip().splitlines()
+        if subgoal == "compare":
+            count = plural(len(lines) - 1, "mismatch", "mismatches")
+            return f"{p.folder}/{name} lists {count}: {'; '.join(lines[1:])}."
         return f"{p.folder}/{name} has {plural(len(lines), 'line')}; the last one is `{lines[-1]}`."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:

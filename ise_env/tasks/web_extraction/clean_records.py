@@ -193,13 +193,13 @@ class CleanRecords(Kit[Params]):
         """Look at both files, or at the note."""
         if subgoal == "clean":
             (shown,) = yield sh(
-                "wc -l < clean.jsonl; wc -l < rejected.txt; head -n 1 clean.jsonl", workdir=p.folder
+                "wc -l < clean.jsonl; wc -l < rejected.txt; tail -n 1 clean.jsonl", workdir=p.folder
             )
-            kept, torn, first = shown.text.strip().splitlines()[:3]
+            kept, torn, last = shown.text.strip().splitlines()[:3]
             return (
                 f"I counted again: {plural(kept, 'record')} in clean.jsonl, "
                 f"{plural(torn, 'line')} in "
-                f"rejected.txt. The first record is `{first}`."
+                f"rejected.txt. The last record is `{last}`."
             )
         (shown,) = yield sh(f"tail -n 1 {p.folder}/SOURCE.txt")
         return f"The note ends with the line `{shown.text.strip()}`."
@@ -227,14 +227,14 @@ class CleanRecords(Kit[Params]):
         (ran,) = yield sh("python3 clean.py", workdir=p.folder)
         if ran.failed:
             return f"The program failed: {ran.text}"
-        torn, last = yield [
+        torn, first = yield [
             sh(f"cat {p.folder}/rejected.txt"),
-            sh(f"tail -n 1 {p.folder}/clean.jsonl"),
+            sh(f"head -n 1 {p.folder}/clean.jsonl"),
         ]
         total = listing.text.strip().splitlines()[-1].split()[0]
         return (
             f"Of {total} lines: {ran.text.strip()}. Rejected:\n{torn.text.strip()}\n"
-            f"The last record is `{last.text.strip()}`."
+            f"The first record is `{first.text.strip()}`."
         )
 
     def _note(self, p: Params) -> Solution:
