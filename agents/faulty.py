@@ -26,7 +26,7 @@ _EXPECTED = (LookupError, ValueError, AttributeError)
 
 _STUCK = re.compile(
     r"not (look )?(as|what) i expected|i stopped at|not finished|FAILED \(|could not be"
-    r"|still (fails|differs)|\b(failed|cannot open): ",
+    r"|only 0 of \d+|still (fails|differs)|\b(failed|cannot open): ",
     re.IGNORECASE,
 )
 """A solution's words when it did not get through; nobody says before them that it is done."""
