@@ -130,7 +130,7 @@ class AnnounceRelease(Kit[Params]):
                 "id of every change in it, and of no other version's",
                 label="the announcement",
                 facts=(Fact("changes", changes), Fact("channel", w.old)),
-                question="The channel is closed. Where should it go?",
+                question="Where should it go if the channel is closed?",
                 answer="Wherever the channel has moved to",
             ),
             SubGoal(

@@ -130,7 +130,7 @@ class ForwardInvoice(Kit[Params]):
                     Fact("number", w.number), Fact("supplier", w.supplier), Fact("place", place),
                 ),
                 artifacts=(place,),
-                question="There are two mails about that invoice. Which one is it?",
+                question="Which one is it if several mails are about that invoice?",
                 answer="The one that the supplier says is right",
             ),
             SubGoal(

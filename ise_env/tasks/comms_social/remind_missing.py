@@ -127,7 +127,7 @@ class RemindMissing(Kit[Params]):
                 facts=(
                     Fact("missing", missing), Fact("subject", subject), Fact("day", w.deadline),
                 ),
-                question="One of them is away. Should they be reminded as well?",
+                question="Should those who are away be reminded as well?",
                 answer="Yes, they will read it when they are back",
             ),
         )  # fmt: skip

@@ -128,7 +128,7 @@ class ThreadOverview(Kit[Params]):
                 label="the overview of the threads",
                 facts=(Fact("tag", tag), Fact("path", path)),
                 artifacts=(path,),
-                question="Some answers changed the subject. Do they belong to the thread?",
+                question="Do answers that changed the subject belong to the thread?",
                 answer="Yes, what they answer decides",
             ),
             SubGoal(

@@ -122,7 +122,7 @@ class UpdateContacts(Kit[Params]):
                 label="the new contact table",
                 facts=(Fact("new", new), Fact("table", table), Fact("rules", rules)),
                 artifacts=(new,),
-                question="One of them writes from another address. Does that count?",
+                question="What if somebody writes from another address?",
                 answer="What the rules say about that holds",
             ),
             SubGoal(

@@ -159,7 +159,7 @@ class JoinParts(Kit[Params]):
                 label="the export in one piece",
                 facts=(Fact("export", export), Fact("arrived", arrived), Fact("readme", readme)),
                 artifacts=(export,),
-                question="Some parts do not fit their checksums; where are good ones?",
+                question="If a part does not fit its checksum, where is a good one?",
                 answer="They were sent again, look in again/",
             ),
             SubGoal(

@@ -168,7 +168,7 @@ class RepairPlaylist(Kit[Params]):
                 label=f"the repaired {playlist}",
                 facts=(Fact("playlist", playlist), Fact("guide", guide)),
                 artifacts=(playlist, f"{p.folder}/lost.txt"),
-                question="There are several files of one name; which one is meant?",
+                question="If several files have one name, which one is meant?",
                 answer="The one whose length fits the seconds of the entry",
             ),
             SubGoal(

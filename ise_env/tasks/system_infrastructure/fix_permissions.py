@@ -151,8 +151,8 @@ class FixPermissions(Kit[Params]):
                 label=f"the modes in {share}",
                 facts=(Fact("share", share), Fact("policy", policy)),
                 artifacts=(share,),
-                question="What about the link that points out of the share?",
-                answer="Leave the link and what it points to alone",
+                question="What about links that point out of the share?",
+                answer="Leave such a link and what it points to alone",
             ),
         )
 
