@@ -154,6 +154,8 @@ def test_phrasings_keep_facts_and_match_their_kits() -> None:
                 for again in range(4):
                     text = phrased(kit, goal, random.Random(again))
                     assert missing_facts(text, [goal]) == []
+                    # The first letter of a sentence becomes a capital one.
+                    assert not any(text.startswith(f.value) for f in goal.facts), text
         for stretch, others in stretches.items():
             pattern = re.compile(re.escape(stretch).replace(r"\*", r"\S+"))
             known += 1
