@@ -196,7 +196,7 @@ class SteadyTests(Kit[Params]):
             (ran,) = yield sh("python3 -B -m unittest test_isolation 2>&1 | tail -n 1", **_in(p))
             return f"I ran the new test again: {last_line(ran.text)}."
         (ran,) = yield sh(_MANY, **_in(p))
-        return f"I tried more orders: {last_line(ran.text)}."
+        return f"I tried these orders again: {last_line(ran.text)}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """A cosmetic repair; a test that always passes."""
