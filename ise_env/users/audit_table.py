@@ -9,6 +9,9 @@ from rich.table import Table
 
 from ise_env.users.audit import Audit
 
+_CURVE = 10
+"""Turns of the curve that are shown; `--json` has them all."""
+
 
 def tables(audit: Audit) -> Iterator[Table]:
     """Rates, rules, acts and styles, each with n and its interval."""
@@ -39,8 +42,9 @@ def _rates(title: str, rates: dict[str, dict[str, Any]]) -> Table:
 
 
 def _curve(curve: list[float]) -> Table:
-    table = Table(*map(str, range(1, len(curve) + 1)), title="Details told by turn")
-    table.add_row(*(f"{share:.0%}" for share in curve))
+    table = Table("by turn", "told", title="Details told by turn")
+    for turn, share in enumerate(curve[:_CURVE], 1):
+        table.add_row(str(turn), f"{share:.0%}")
     return table
 
 

@@ -32,7 +32,7 @@ from ise_env.workspaces.protocol import FileChange
 VERSION = "1"
 MAX_TURNS = 18
 """A person does not go on for ever: after that many turns of their own they leave."""
-_LONG = 9
+_LONG = 8
 """A dialogue that would grow longer than that is not made so by one more question."""
 _AUDITED = 0.7
 """Share of the results that somebody who audits asks about."""

@@ -19,7 +19,7 @@ _LOOKS: dict[str, tuple[float, float, float]] = {
 }
 _CURIOUS: dict[Attentiveness, int] = {"trusting": -1, "spot-checks": 0, "audits": 1}
 _CHECKS: dict[Attentiveness, int] = {"trusting": 1, "spot-checks": 1, "audits": 2}
-_TURNS_MEAN, _TURNS_SPREAD = 6.6, 0.9
+_TURNS_MEAN, _TURNS_SPREAD = 6.0, 0.9
 
 
 @dataclass(frozen=True)
