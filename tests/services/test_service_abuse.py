@@ -21,6 +21,12 @@ def alive(place):
     return "still here" in place.shell("curl -s --max-time 20 http://a.example/")
 
 
+def alive_soon(place):
+    """Within about ten seconds: who is turned away while it is busy asks again."""
+    ask = "for i in $(seq 50); do curl -sf -m 2 http://a.example/ && break; sleep 0.2; done"
+    return "still here" in place.shell(ask)
+
+
 def test_a_mail_that_is_too_large(serve):
     place = serve(SITE, MailSeed())
     said = place.python(
@@ -85,8 +91,7 @@ def test_connections_that_say_nothing_do_not_stop_the_rest(serve, monkeypatch):
         yield_after_s=0,
     )
     place.workspace.poll(1, wait_s=20)
-    ask = "for i in $(seq 50); do curl -s -m 2 http://a.example/ && break; sleep 0.2; done"
-    assert "still here" in place.shell(ask)
+    assert alive_soon(place)
 
 
 @pytest.mark.slow
@@ -103,7 +108,7 @@ def test_ten_thousand_connections(serve):
         timeout_s=120,
     )
     assert int(said) > 5000
-    assert alive(place)
+    assert alive_soon(place)  # what has piled up is worked off first
 
 
 @pytest.mark.parametrize(

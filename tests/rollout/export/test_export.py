@@ -15,6 +15,7 @@ from ise_env.rollout.export.source import Source
 from ise_env.traces.isetrace import read_isetrace
 from ise_env.traces.lock import RunLock
 from ise_env.traces.reader import read_run
+from ise_env.traces.record import is_users_turn
 
 
 def export(name, runs, out, shape=None, **selection):
@@ -176,7 +177,7 @@ def test_rl_leaves_out_episodes_without_token_ids(runs, tmp_path):
         ({"success": False}, lambda r: not r.success),
         ({"tiers": ("medium",)}, lambda r: r.intent.complexity == "medium"),
         ({"domains": ("file-io",)}, lambda r: "file-io" in r.intent.domains),
-        ({"turns": (7, 8)}, lambda r: 7 <= sum(m["role"] == "user" for m in r.messages) <= 8),
+        ({"turns": (7, 8)}, lambda r: 7 <= sum(map(is_users_turn, r.messages)) <= 8),
         ({"max_messages": 70}, lambda r: len(r.messages) <= 70),
         ({"split": "train"}, lambda r: split_of(r.intent) == "train"),
         ({"drift_free": True}, lambda r: True),
