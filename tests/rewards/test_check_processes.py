@@ -47,6 +47,18 @@ def test_what_does_not_hold_names_who_was_there(frozen: Evidence) -> None:
         worker("green", since_start=True).judge(frozen)
 
 
+def test_what_starts_just_before_and_just_after_the_checkpoint_is_told_apart(
+    local_backend: Backend,
+) -> None:
+    for _ in range(8):
+        with local_backend.create(owner="tests of checks") as workspace:
+            workspace.run("sleep 60 >/dev/null 2>&1 </dev/null &")
+            workspace.checkpoint()
+            workspace.run("sleep 61 >/dev/null 2>&1 </dev/null &")
+            running = workspace.freeze().processes()
+        assert {p.argv[-1]: p.since_start for p in running} == {"60": True, "61": False}
+
+
 def test_it_travels_as_json() -> None:
     check = worker("blue", count=2)
     assert ANY_CHECK.validate_json(check.model_dump_json()) == check

@@ -101,8 +101,8 @@ class Container:
             self.engine.call("ending a container", "kill", self.id)
         return self.gone(within_s)
 
-    def running(self) -> list[tuple[str, float]]:
-        """Ask the engine for command lines and ages in seconds of what runs inside, oldest first.
+    def running(self) -> list[tuple[str, str]]:
+        """Ask the engine for numbers and command lines of what runs inside, oldest first.
 
         For engines whose processes are not this machine's; the first process is left out.
         """
@@ -110,8 +110,8 @@ class Container:
         top = self.engine.call("asking what runs", "top", self.id, options)
         rows = [row for row in top["Processes"] if not row[2].startswith("Z")]
         inside = {row[0] for row in rows}
-        found = [(row[4], float(row[3])) for row in rows if row[1] in inside]
-        return sorted(found, key=lambda item: -item[1])
+        found = sorted((row for row in rows if row[1] in inside), key=lambda row: -int(row[3]))
+        return [(row[0], row[4]) for row in found]
 
     def receive(self, count: int) -> list[int]:
         """Take descriptors that the process inside has sent."""

@@ -11,7 +11,7 @@ from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.docker.container import Container
 from ise_env.workspaces.docker.places import Place
 from ise_env.workspaces.live import QUICK_S, LiveWorkspace
-from ise_env.workspaces.local.census import census, now
+from ise_env.workspaces.local.census import Birth, births, census
 from ise_env.workspaces.protocol import (
     WORKDIR,
     Completed,
@@ -59,15 +59,17 @@ class DockerWorkspace(LiveWorkspace):
         self._place = place
         self._leave = leave
         self._checker = checker
-        self._since = now()
+        self._known: frozenset[Birth | str] = frozenset()
         self._ending = threading.RLock()
         self._frozen: DockerFrozen | None = None
         self._closed = False
 
     def checkpoint(self) -> None:
-        """Remember the tree as it is now."""
+        """Remember the tree and the processes as they are now."""
         self._open_place().call("remember")
-        self._since = now()
+        first = self._container.first
+        alive = births(first) if first >= 0 else (pid for pid, _ in self._container.running())
+        self._known = frozenset(alive)
 
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint (no hashes), sorted by path."""
@@ -123,15 +125,14 @@ class DockerWorkspace(LiveWorkspace):
 
     def _census(self) -> tuple[ProcessView, ...]:
         if self._container.first >= 0:
-            return census(self._container.first, self._since)
+            return census(self._container.first, self._known)
         try:
             found = self._container.running()
         except WorkspaceError:
             if not self._channel.closed:
                 raise
             return ()
-        age = now() - self._since
-        return tuple(ProcessView(tuple(line.split()), lived >= age) for line, lived in found)
+        return tuple(ProcessView(tuple(line.split()), pid in self._known) for pid, line in found)
 
     def _kill(self) -> None:
         gone = self._container.kill()

@@ -7,41 +7,48 @@ says of its children.
 from __future__ import annotations
 
 import os
-import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from ise_env.workspaces.protocol import ProcessView
 
-_TICKS = os.sysconf("SC_CLK_TCK")
 _LONGEST = 4096
 
-
-def now() -> float:
-    """Seconds since the machine started, the clock by which the kernel dates processes."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
+Birth = tuple[int, int]
+"""Start of a process in ticks of the kernel's clock, and its number: together, which one it is."""
 
 
-def census(first: int, since: float) -> tuple[ProcessView, ...]:
+def births(first: int) -> list[Birth]:
+    """List every process below the first one, oldest first, zombies left out.
+
+    Args:
+        first: Descriptor of the first process inside, which is not listed itself.
+    """
+    root = _pid(first)
+    if root <= 0:
+        return []
+    children: dict[int, list[Birth]] = defaultdict(list)
+    for pid, parent, started in _everybody():
+        children[parent].append((started, pid))
+    found: list[Birth] = []
+    below = [root]
+    while below:
+        for birth in children.get(below.pop(), ()):
+            below.append(birth[1])
+            found.append(birth)
+    return sorted(found)
+
+
+def census(first: int, known: Collection[object]) -> tuple[ProcessView, ...]:
     """Describe every process below the first one, oldest first, zombies left out.
 
     Args:
         first: Descriptor of the first process inside, which is not counted itself.
-        since: Moment of the checkpoint, by `now`.
+        known: Those that were there at the checkpoint. The moment alone would not do: a tick is
+            10 ms, in which a process of before and one of after can both start.
     """
-    root = _pid(first)
-    if root <= 0:
-        return ()
-    children: dict[int, list[tuple[int, float]]] = defaultdict(list)
-    for pid, parent, started in _everybody():
-        children[parent].append((pid, started))
-    found, below = [], [root]
-    while below:
-        for pid, started in children.get(below.pop(), ()):
-            below.append(pid)
-            found.append((started, pid))
-    views = (ProcessView(_argv(pid), started <= since) for started, pid in sorted(found))
+    views = (ProcessView(_argv(birth[1]), birth in known) for birth in births(first))
     return tuple(view for view in views if view.argv)
 
 
@@ -54,7 +61,7 @@ def _pid(descriptor: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
 
 
-def _everybody() -> Iterator[tuple[int, int, float]]:
+def _everybody() -> Iterator[tuple[int, int, int]]:
     """Number, parent and start of every process of the machine; see proc_pid_stat(5)."""
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -65,7 +72,7 @@ def _everybody() -> Iterator[tuple[int, int, float]]:
             continue
         fields = stat[stat.rfind(")") + 2 :].split()
         if fields[0] not in "ZX":
-            yield int(name), int(fields[1]), int(fields[19]) / _TICKS
+            yield int(name), int(fields[1]), int(fields[19])
 
 
 def _argv(pid: int) -> tuple[str, ...]:

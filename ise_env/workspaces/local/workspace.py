@@ -11,7 +11,7 @@ from typing import Protocol
 from ise_env.errors import WorkspaceError
 from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.live import LiveWorkspace
-from ise_env.workspaces.local.census import census, now
+from ise_env.workspaces.local.census import Birth, births, census
 from ise_env.workspaces.local.cgroups import Group
 from ise_env.workspaces.local.sandbox import Sandbox
 from ise_env.workspaces.protocol import (
@@ -72,15 +72,15 @@ class LocalWorkspace(LiveWorkspace):
         self._group = group
         self._tree = Tree(sandbox.tree)
         self._before: dict[str, Entry] = {}
-        self._since = now()
+        self._known: frozenset[Birth] = frozenset()
         self._ending = threading.RLock()
         self._frozen: LocalFrozen | None = None
         self._closed = False
 
     def checkpoint(self) -> None:
-        """Remember the tree as it is now."""
+        """Remember the tree and the processes as they are now."""
         self._before = self._open_tree().remember(WORKDIR)
-        self._since = now()
+        self._known = frozenset(births(self._sandbox.first))
 
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint (no hashes), sorted by path."""
@@ -120,7 +120,7 @@ class LocalWorkspace(LiveWorkspace):
             if self._closed:
                 raise WorkspaceGone("the workspace is closed")
             if self._frozen is None:
-                running = census(self._sandbox.first, self._since)
+                running = census(self._sandbox.first, self._known)
                 self._kill()
                 self._frozen = LocalFrozen(
                     self._sandbox, self._tree, self._before, self._checker, running
