@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from ise_env.errors import WorkspaceError
+from ise_env.workspaces.census import Birth, births, census
 from ise_env.workspaces.channel import Channel
 from ise_env.workspaces.docker.container import Container
 from ise_env.workspaces.docker.places import Place
-from ise_env.workspaces.live import QUICK_S, LiveWorkspace
-from ise_env.workspaces.local.census import Birth, births, census
-from ise_env.workspaces.protocol import (
-    WORKDIR,
-    Completed,
-    FileChange,
-    FileStat,
-    FrozenWorkspace,
-    ProcessView,
-    SeedFile,
-    WorkspaceGone,
-)
+from ise_env.workspaces.lifecycle import EndingWorkspace, LeftTree, absolute
+from ise_env.workspaces.live import QUICK_S
+from ise_env.workspaces.protocol import FileChange, FileStat, FrozenWorkspace, ProcessView
 
 Checker = Callable[[Place], "DockerWorkspace"]
 """Starts a fresh workspace over the tree that another has left."""
 
 
-class DockerWorkspace(LiveWorkspace):
+class DockerWorkspace(EndingWorkspace):
     """One episode's private machine, isolated by a container engine.
 
     Args:
@@ -52,17 +43,12 @@ class DockerWorkspace(LiveWorkspace):
         image: str,
         degraded: tuple[str, ...],
     ) -> None:
-        self.image = image
-        self.degraded = degraded
+        super().__init__(container, channel, image, degraded)
         self._container = container
-        self._channel = channel
         self._place = place
         self._leave = leave
         self._checker = checker
         self._known: frozenset[Birth | str] = frozenset()
-        self._ending = threading.RLock()
-        self._frozen: DockerFrozen | None = None
-        self._closed = False
 
     def checkpoint(self) -> None:
         """Remember the tree and the processes as they are now."""
@@ -79,49 +65,19 @@ class DockerWorkspace(LiveWorkspace):
         """The tree below `WORKDIR` as an uncompressed tar."""
         return bytes(self._open_place().call("archive"))
 
-    def listen(self, ports: Sequence[int]) -> dict[int, socket.socket]:
-        """Open listening sockets inside."""
-        return dict(zip(ports, self._lent(listen=ports), strict=True))
-
-    def connect(self, port: int) -> socket.socket:
-        """Connect to a port inside."""
-        return self._lent(connect=port)[0]
-
-    def _lent(self, *, listen: Sequence[int] = (), connect: int = 0) -> list[socket.socket]:
-        with self._ending:  # one at a time: descriptors come in the order they were asked for
-            if self._closed or self._frozen is not None:
-                raise WorkspaceGone("the workspace's processes have ended")
-            if self._container.rights is None:
-                raise WorkspaceError(
-                    "descriptors of sockets cannot travel from this Docker engine: episodes with "
-                    "services need an engine on this machine, with a folder that both see "
-                    "(ISE_STATE_DIR)"
-                )
-            count = self._channel.call(
-                "lend", listen=list(listen), connect=connect, within_s=QUICK_S
-            )
-            received = self._container.receive(count)
-        opened = [socket.socket(fileno=fd) for fd in received]
-        for item in opened:
-            item.set_inheritable(False)
-            item.settimeout(None)
-        return opened
-
     def _open_place(self) -> Place:
-        if self._closed:
-            raise WorkspaceGone("the workspace is closed")
+        self._demand_open()
         return self._place
 
-    def freeze(self) -> FrozenWorkspace:
-        """Kill every process inside and return the tree as it is left."""
-        with self._ending:
-            if self._closed:
-                raise WorkspaceGone("the workspace is closed")
-            if self._frozen is None:
-                running = self._census()
-                self._kill()
-                self._frozen = DockerFrozen(self._place, self._checker, running)
-            return self._frozen
+    def _lend(self, listen: Sequence[int], connect: int) -> list[int]:
+        if self._container.rights is None:
+            raise WorkspaceError(
+                "descriptors of sockets cannot travel from this Docker engine: episodes with "
+                "services need an engine on this machine, with a folder that both see "
+                "(ISE_STATE_DIR)"
+            )
+        count = self._channel.call("lend", listen=list(listen), connect=connect, within_s=QUICK_S)
+        return self._container.receive(count)
 
     def _census(self) -> tuple[ProcessView, ...]:
         if self._container.first >= 0:
@@ -134,94 +90,42 @@ class DockerWorkspace(LiveWorkspace):
             return ()
         return tuple(ProcessView(tuple(line.split()), pid in self._known) for pid, line in found)
 
-    def _kill(self) -> None:
-        gone = self._container.kill()
-        self._channel.close("the workspace's processes have been ended")
-        if not gone:
-            raise WorkspaceError("the workspace's processes could not be killed")
+    def _left(self, running: tuple[ProcessView, ...]) -> FrozenWorkspace:
+        return DockerFrozen(self._place, partial(self._checker, self._place), running)
 
-    def close(self) -> None:
-        """Kill and release everything; idempotent."""
-        with self._ending:
-            if self._closed:
-                return
-            self._closed = True
-            try:
-                self._kill()
-            finally:
-                self._container.close()
-                self._leave(self._place)
-
-    def forget_in_child(self) -> None:
-        """After a fork: drop our copies of the descriptors, and do nothing to the workspace."""
-        self._closed = True
-        self._channel.forget_in_child()
-        self._container.forget_in_child()
-
-    def __enter__(self) -> DockerWorkspace:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_closed", True):
-            self.close()
+    def _release(self) -> None:
+        self._leave(self._place)
 
 
-class DockerFrozen:
+class DockerFrozen(LeftTree):
     """The tree that an episode left; see `FrozenWorkspace`."""
 
-    def __init__(self, place: Place, checker: Checker, running: tuple[ProcessView, ...]) -> None:
+    def __init__(
+        self,
+        place: Place,
+        checker: Callable[[], DockerWorkspace],
+        running: tuple[ProcessView, ...],
+    ) -> None:
+        super().__init__(checker, running)
         self._place = place
-        self._checker = checker
-        self._running = running
 
     def stat(self, path: str) -> FileStat:
         """Describe a path without following a final link."""
-        return FileStat(**self._place.call("stat", path=_absolute(path)))
+        return FileStat(**self._place.call("stat", path=absolute(path)))
 
     def read(self, path: str, max_bytes: int = 16 * 2**20) -> bytes:
         """Return a regular file's content, following links inside the tree."""
-        return bytes(self._place.call("read", path=_absolute(path), most=max_bytes))
+        return bytes(self._place.call("read", path=absolute(path), most=max_bytes))
 
     def walk(self, path: str = ".") -> dict[str, FileStat]:
         """Map every path below `path` to its description."""
-        found = self._place.call("walk", path=_absolute(path))
+        found = self._place.call("walk", path=absolute(path))
         return {name: FileStat(**fields) for name, fields in found.items()}
-
-    def run(
-        self,
-        argv: Sequence[str],
-        *,
-        cwd: str = ".",
-        env: Mapping[str, str] | None = None,
-        stdin: bytes = b"",
-        files: Iterable[SeedFile] = (),
-        timeout_s: float = 60.0,
-    ) -> Completed:
-        """Run a command in a fresh container over the tree; what it writes is discarded."""
-        with self._checker(self._place) as checker:
-            checker.populate(files)
-            result = checker._run(argv, cwd, env, stdin, timeout_s, None, False, apart=True)
-        assert isinstance(result, Completed)
-        return result
 
     def diff(self) -> list[FileChange]:
         """Changes since the checkpoint, with hashes, sorted by path."""
         return _changes(self._place, hashes=True)
 
-    def processes(self) -> tuple[ProcessView, ...]:
-        """What was running just before everything was killed."""
-        return self._running
-
-    def close(self) -> None:
-        """Nothing: the tree belongs to the workspace, whose `close` releases it."""
-
 
 def _changes(place: Place, *, hashes: bool) -> list[FileChange]:
     return [FileChange(**fields) for fields in place.call("changes", hashes=hashes)]
-
-
-def _absolute(path: str) -> str:
-    return path if path.startswith("/") else f"{WORKDIR}/{path}"
