@@ -29,12 +29,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="session")
-def backend(request: pytest.FixtureRequest) -> Backend:
-    made = make_backend(request.param)
-    lacking = [r for r in made.probe().requirements if r.status == "unavailable"]
-    if lacking:
-        pytest.skip("; ".join(f"{r.name}: {r.how} (mend: {r.mend})" for r in lacking))
-    return made
+def backend(request: pytest.FixtureRequest, demand: Callable[[Backend], Backend]) -> Backend:
+    return demand(make_backend(request.param))
 
 
 @pytest.fixture(scope="session")
