@@ -159,6 +159,9 @@ class Kit(ABC, Generic[P]):
     """The authentic difficulty that must be noticed, in a phrase; empty if there is none."""
     folders: ClassVar[tuple[str, ...]]
     """Top folders that `draw` chooses from; no two kits share one."""
+    people: ClassVar[bool] = False
+    """Whether its mail or chat knows people; two tasks of an intent then share no person's name,
+    for a request names people by it, and the address book is one for all."""
     params: ClassVar[type[KitParams]]
 
     @abstractmethod

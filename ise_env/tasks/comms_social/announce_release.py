@@ -104,6 +104,7 @@ class AnnounceRelease(Kit[Params]):
     description = "Post the newest changes to a channel, then tell whoever is on duty."
     obstacle = "the channel that the user names is archived; its topic says where it went"
     folders = ("release-desk", "ship-room", "launch-notes")
+    people = True
     requires = ("curl",)
     params = Params
 

@@ -104,6 +104,7 @@ class AnswerWithFigure(Kit[Params]):
     description = "Reply to the newest mail of a thread with a total, then note what was answered."
     obstacle = "a later mail of the thread corrects the question"
     folders = ("takings", "branch-figures", "shop-letters")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -79,6 +79,7 @@ class AskColleague(Kit[Params]):
     description = "Find out what is missing in a list, ask who knows by mail, fill in the answer."
     obstacle = "the answer comes by mail after the question, and the former keeper is still listed"
     folders = ("shelf-list", "store-rooms", "spare-parts")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

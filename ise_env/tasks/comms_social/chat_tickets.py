@@ -95,6 +95,7 @@ class ChatTickets(Kit[Params]):
     description = "Collect reports and their state from a chat channel; answer the oldest open one."
     obstacle = "the channel has several pages, and not every message with a number is a report"
     folders = ("caretaker-desk", "repairs", "breakdowns")
+    people = True
     requires = ("curl",)
     params = Params
 

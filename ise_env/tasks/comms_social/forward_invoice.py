@@ -100,6 +100,7 @@ class ForwardInvoice(Kit[Params]):
     description = "Save the attachment of the right mail, then mail it to the accountant."
     obstacle = "a later mail replaces the invoice, and two colleagues share a first name"
     folders = ("incoming-bills", "supplier-post", "bills")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

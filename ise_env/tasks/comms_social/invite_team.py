@@ -82,6 +82,7 @@ class InviteTeam(Kit[Params]):
     description = "Mail everybody on a list on their own; find out who came after the one who left."
     obstacle = "one address is refused, and the refusal names whom to write to instead"
     folders = ("kickoff", "team-days", "project-circle")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -102,6 +102,7 @@ class MailMerge(Kit[Params]):
     description = "Fill a letter for each line of a list, spare those who want none, keep a log."
     obstacle = "the list of those who want no mail spells addresses in another case"
     folders = ("subscribers", "price-letters", "client-mail")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

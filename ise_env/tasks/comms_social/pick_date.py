@@ -100,6 +100,7 @@ class PickDate(Kit[Params]):
     description = "Read votes in a chat channel, announce the date there, and mail it to a guest."
     obstacle = "votes lie on several pages of the channel, and people voted twice"
     folders = ("guest-talk", "open-evening", "reading-night")
+    people = True
     requires = ("curl",)
     params = Params
 

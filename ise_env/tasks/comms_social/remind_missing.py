@@ -91,6 +91,7 @@ class RemindMissing(Kit[Params]):
     description = "Find out who of a list has not answered a mail, list them, and remind them."
     obstacle = "an automatic reply is no answer, and somebody answered who was not asked"
     folders = ("opinion-round", "feedback-round", "staff-poll")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -99,6 +99,7 @@ class ThreadOverview(Kit[Params]):
     description = "Group mails into threads by their references; write to who began the longest."
     obstacle = "some answers have another subject, so only their references say where they belong"
     folders = ("mail-threads", "project-post", "discussions")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

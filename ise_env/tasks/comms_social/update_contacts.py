@@ -97,6 +97,7 @@ class UpdateContacts(Kit[Params]):
     description = "Apply the changes of phone numbers that people mailed, and thank them."
     obstacle = "one change is corrected later, another comes from an address that nobody knows"
     folders = ("contact-book", "phone-list", "members-list")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:
