@@ -66,7 +66,7 @@ def world(p: Params) -> World:
     names = [name for name in d.different("services", p.apps) if name != p.app][: p.apps - 1]
     ports = dict(zip([*names, p.app], d.some(range(8500, 8900), p.apps + 1), strict=False))
     wrong = next(port for port in range(8901, 8999) if port % 7 == p.content % 7)
-    queues = (p.queue, d.pick([q for q in ("mailout", "thumbs", "imports") if q != p.queue]))
+    queues = (p.queue, d.pick([q for q in ("mailout", "digests", "imports") if q != p.queue]))
     agreed = d.shuffled(list(ports.items()))
     contents = {
         f"{f}/README.md": README.format(folder=f, workdir=WORKDIR, person=d.person()),
@@ -110,7 +110,7 @@ class MendCrashLoop(Kit[Params]):
             app=one(rng, ("scales", "manifests", "permits", "badges", "tariffs")),
             faults=FAULTS[complexity],
             apps={"simple": 2, "medium": 3, "complex": 4}[complexity],
-            queue=one(rng, ("mailout", "thumbs", "imports")),
+            queue=one(rng, ("mailout", "digests", "imports")),
             workers=int(rng.integers(3, 6)),
         )
 
