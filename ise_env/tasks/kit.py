@@ -28,7 +28,10 @@ from ise_env.workspaces.protocol import SeedFile
 
 
 class KitParams(BaseModel):
-    """Base of every kit's parameters; JSON-able, stored in the intent."""
+    """Base of every kit's parameters; JSON-able, stored in the intent.
+
+    Every number has the range that `draw` draws from: what was never admitted is not loaded.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

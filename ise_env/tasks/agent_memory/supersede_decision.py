@@ -9,6 +9,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Text, TextMatch
@@ -64,7 +65,7 @@ class Params(KitParams):
     """What was decided, and how much else."""
 
     subject: str
-    decisions: int
+    decisions: int = Field(ge=4, le=9)
 
 
 @dataclass(frozen=True)

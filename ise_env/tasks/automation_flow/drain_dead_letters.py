@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Hash, JsonLines, Said, TextMatch, Tree
@@ -28,7 +28,7 @@ SIZES = {"simple": 6, "medium": 11, "complex": 20}
 class Params(KitParams):
     """How many messages are dead."""
 
-    letters: int
+    letters: int = Field(ge=6, le=20)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, JsonLines, Processes, Said, Text, TextMatch
@@ -25,9 +26,9 @@ PAGES = {"simple": 6, "medium": 9, "complex": 14}
 class Params(KitParams):
     """Where the server listens, and how patient it is."""
 
-    port: int
-    burst: int
-    pages: int
+    port: int = Field(ge=7300, le=7399)
+    burst: int = Field(ge=4, le=5)
+    pages: int = Field(ge=6, le=14)
 
 
 @dataclass(frozen=True)

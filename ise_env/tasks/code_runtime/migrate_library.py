@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Text, TextMatch
@@ -37,7 +38,7 @@ class Params(KitParams):
     """How many modules use the library."""
 
     project: str
-    modules: int
+    modules: int = Field(ge=3, le=9)
 
 
 @dataclass(frozen=True)

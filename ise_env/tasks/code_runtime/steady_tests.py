@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command
@@ -46,7 +47,7 @@ class Params(KitParams):
     """Which leak, and the number of an order that shows it."""
 
     leak: str
-    number: int
+    number: int = Field(ge=1, le=999)
 
 
 @dataclass(frozen=True)

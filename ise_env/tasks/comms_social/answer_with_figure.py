@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, MailNotSent, MailSent, TextMatch
@@ -26,7 +27,7 @@ ROWS = {"simple": 60, "medium": 140, "complex": 300}
 class Params(KitParams):
     """How long the table is."""
 
-    rows: int
+    rows: int = Field(ge=60, le=300)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, MailNotSent, MailSent, TextMatch
@@ -23,7 +24,7 @@ ROWS = {"simple": 8, "medium": 14, "complex": 24}
 class Params(KitParams):
     """How long the list is."""
 
-    rows: int
+    rows: int = Field(ge=8, le=24)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import ChatPosted, CsvRows, MailNotSent, NeverSaid, TextMatch
@@ -31,7 +32,7 @@ GRIEFS = (
 class Params(KitParams):
     """How many complain."""
 
-    size: int
+    size: int = Field(ge=9, le=24)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import AttachmentMatch, Hash, MailNotSent, MailSent, TextMatch
@@ -24,7 +25,7 @@ SUPPLIERS = {"simple": 3, "medium": 5, "complex": 7}
 class Params(KitParams):
     """How many suppliers write."""
 
-    suppliers: int
+    suppliers: int = Field(ge=3, le=7)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, MailNotSent, MailSent, TextMatch
@@ -37,7 +38,7 @@ Lists = Generator[Sequence[ToolCall], list[ToolReply], tuple[list[dict[str, str]
 class Params(KitParams):
     """How many customers there are."""
 
-    size: int
+    size: int = Field(ge=5, le=12)
 
 
 @dataclass(frozen=True)

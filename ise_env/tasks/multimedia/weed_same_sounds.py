@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Hash, Said
@@ -66,7 +67,7 @@ print(f"{len(moved)} files, bytes: {sum(os.path.getsize(path) for path in moved)
 class Params(KitParams):
     """How many different sounds there are."""
 
-    sounds: int
+    sounds: int = Field(ge=4, le=11)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, GitFile, GitLog, GitMerged, TextMatch
@@ -26,9 +27,9 @@ class Params(KitParams):
     """The branch, and how much each side did since they parted."""
 
     branch: str
-    theirs: int
+    theirs: int = Field(ge=1, le=4)
     """Commits on the branch, a page each."""
-    ours: int
+    ours: int = Field(ge=1, le=3)
     """Pages that main got meanwhile."""
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import (
@@ -47,7 +48,7 @@ class Params(KitParams):
     ruled: str
     rules: tuple[int, ...]
     """Numbers of the broken rules, from 1."""
-    ticket: int
+    ticket: int = Field(ge=100, le=899)
 
 
 @dataclass(frozen=True)

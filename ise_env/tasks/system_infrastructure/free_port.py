@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, Processes, Text, TextMatch
@@ -23,9 +24,9 @@ class Params(KitParams):
     """The app that has to start, and how much runs beside it."""
 
     app: str
-    port: int
-    previews: int
-    apps: int
+    port: int = Field(ge=8100, le=8499)
+    previews: int = Field(ge=2, le=5)
+    apps: int = Field(ge=1, le=3)
 
 
 @dataclass(frozen=True)

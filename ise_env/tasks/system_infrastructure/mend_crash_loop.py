@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import EndpointAnswers, Processes, Said, Text, TextMatch
@@ -44,9 +45,9 @@ class Params(KitParams):
 
     app: str
     faults: tuple[str, ...]
-    apps: int
+    apps: int = Field(ge=2, le=4)
     queue: str
-    workers: int
+    workers: int = Field(ge=3, le=5)
 
 
 @dataclass(frozen=True)

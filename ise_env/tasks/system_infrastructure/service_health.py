@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Processes, Said, Text, TextMatch
@@ -25,7 +26,7 @@ SIZES = {"simple": 5, "medium": 8, "complex": 14}
 class Params(KitParams):
     """How many services there are."""
 
-    services: int
+    services: int = Field(ge=5, le=14)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import EndpointAnswers, JsonEquals, Processes, Said, Text, TextMatch
@@ -33,8 +34,8 @@ class Params(KitParams):
     """The app, and how many run already."""
 
     app: str
-    port: int
-    apps: int
+    port: int = Field(ge=8100, le=8499)
+    apps: int = Field(ge=2, le=5)
 
 
 @dataclass(frozen=True)
