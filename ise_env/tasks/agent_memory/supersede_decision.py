@@ -246,7 +246,7 @@ class SupersedeDecision(Kit[Params]):
             return f"I looked again; what holds:\n{shown.text.strip()}"
         (shown,) = yield sh(f"tail -n 3 {_file(p)}; grep -c superseded {_file(p)}")
         *section, old = shown.text.strip().splitlines()
-        return f"The last section is `{' / '.join(section)}`; superseded so far: {old}."
+        return f"The last section is `{' / '.join(section)}`; superseded in all: {old}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The first proposal; the old decision overwritten."""

@@ -156,7 +156,6 @@ class DrainDeadLetters(Kit[Params]):
                 f"stand in {f}/delivered.jsonl, and tell me the sum in cents",
                 label="the sum that was delivered",
                 facts=(Fact("table", table), Fact("delivered", f"{f}/delivered.jsonl")),
-                artifacts=(table,),
             ),
         )
 
@@ -221,12 +220,12 @@ class DrainDeadLetters(Kit[Params]):
         return self._drain(p) if subgoal == "drain" else self._sum(p)
 
     def review(self, p: Params, subgoal: str) -> Solution:
-        """See what is left, or look at the last delivery."""
+        """See what is left, or add up once more."""
+        if subgoal == "sum":
+            return (yield from self._sum(p))
         (shown,) = yield sh("ls dead | wc -l; tail -n 1 delivered.jsonl", workdir=p.folder)
         left, _, last = shown.text.strip().partition("\n")
-        if subgoal == "drain":
-            return f"I looked again: {left} left in dead."
-        return f"I looked again; the last delivery was {json.loads(last)['id']}."
+        return f"I looked again: {left} left in dead, and {json.loads(last)['id']} went out last."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Everything sent, also what was delivered; giving up at the first busy answer."""

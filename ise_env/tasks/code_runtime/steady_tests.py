@@ -21,7 +21,7 @@ from ise_env.tasks.codebase import below, surroundings
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, last_line, read, sh, write
+from ise_env.tasks.steps import edit, found, last_line, plural, read, sh, write
 
 RUNS = """\
 import json, subprocess, sys
@@ -251,9 +251,10 @@ class SteadyTests(Kit[Params]):
             f"{run}; cp /tmp/now.py {leak.module}.py",
             **_in(p),
         )
+        shown = found(r"(?:failures|errors)=(\d+)", before.text, "0")
         return (
-            f"{path} is there: {last_line(now.text)} with the module as it is now, "
-            f"{last_line(before.text)} as it was before."
+            f"{path} is there: {last_line(now.text)} with the module as it is now, and as it was "
+            f"before {plural(shown, 'failure')}."
         )
 
 

@@ -304,7 +304,7 @@ class MailMerge(Kit[Params]):
         quiet = found(r"^(\d+)$", silent.text)
         return (
             f"There are {plural(count, 'letter')}. {plural(quiet, 'person', 'people')} may get "
-            f"none; incomplete: {listed}."
+            f"none, for want of data: {listed}."
         )
 
     def _pack(self, p: Params) -> Solution:

@@ -240,10 +240,10 @@ class PassCommitHook(Kit[Params]):
                 return f"{name} could not be mended: {changed.text}"
             (said,) = yield sh(attempt, **_in(p))
         count = len(state.text.strip().splitlines())
-        mended = "; ".join(complaints)
+        mended = "\n".join(complaints)
         return (
             f"{plural(count, 'file')} committed as `{last_line(said.text)}`. The hook wanted "
-            f"{plural(len(complaints), 'thing')} put right first: {mended}."
+            f"{plural(len(complaints), 'thing')} put right first:\n```\n{mended}\n```"
         )
 
     def _tag(self, p: Params) -> Solution:

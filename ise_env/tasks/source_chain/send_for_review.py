@@ -250,7 +250,7 @@ class SendForReview(Kit[Params]):
                 mended.append(found(rf"^{number}\. (.*)\.$", rules.text))
         (after,) = yield sh("python3 -B -m unittest 2>&1 | tail -n 3", **_in(p))
         return (
-            f"{plural(len(failed), 'test')} failed. {ruled.module}.py keeps to "
+            f"{plural(len(failed), 'test')} had failed. {ruled.module}.py keeps to "
             f"this again: {'; '.join(mended)}. The tests now say {last_line(after.text)}."
         )
 

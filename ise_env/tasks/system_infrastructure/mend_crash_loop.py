@@ -229,10 +229,13 @@ class MendCrashLoop(Kit[Params]):
 
     def review(self, p: Params, subgoal: str) -> Solution:
         """Ask the supervisor."""
-        name = p.app if subgoal == "mend" else p.queue
-        (shown,) = yield sh(f"supervisorctl status | grep '{name}'; true")
-        states = [line.split()[1] for line in shown.text.splitlines() if name in line]
-        return f"I asked again: {name} is {', '.join(dict.fromkeys(states))} ({len(states)} times)."
+        name = f"{p.folder}-{p.app if subgoal == 'mend' else p.queue}"
+        (shown,) = yield sh(f"supervisorctl status | grep '^{name}[: ]'; true")
+        states = [line.split()[1] for line in shown.text.splitlines() if line.startswith(name)]
+        if subgoal == "mend":
+            return f"I asked the supervisor again: {name} is {', '.join(states) or 'not there'}."
+        running = plural(states.count("RUNNING"), "process", "processes")
+        return f"I asked the supervisor again: {name} has {running} running."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The folder made to fit; everything restarted; started by hand; only written."""
@@ -276,7 +279,7 @@ class MendCrashLoop(Kit[Params]):
         )
         by = found(r'"run_by": "(\S+?)"', state.text)
         return (
-            f"{plural(len(done), 'fault')} kept it down, the first was `{done[0]}`. I mended that "
+            f"{plural(len(done), 'fault')} kept it down, the first was `{done[0]}`. I fixed that "
             f"in its files; it runs as {by} again and answers."
         )
 

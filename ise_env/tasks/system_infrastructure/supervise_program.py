@@ -211,7 +211,7 @@ class SuperviseProgram(Kit[Params]):
         port = found(r"port = (\d+)", ini.text)
         (seen,) = yield sh(f"supervisorctl status; ss -ltnpH 'sport = :{port}'")
         pid = found(r"pid=(\d+)", seen.text)
-        free = f"for _ in $(seq 100); do ss -ltnH 'sport = :{port}' | grep -q . || break; "
+        free = f"for _ in $(seq 99); do ss -ltnH 'sport = :{port}' 2>&1 | grep -q LISTEN || break; "
         yield sh(f"{stop or f'kill {pid}'}; {free}sleep 0.05; done")
         pattern = found(r"(\[program:(?:.|\n)*?NAME\.log)", readme.text)
         section = "\n".join(line.strip() for line in pattern.splitlines()).replace("NAME", app)
