@@ -16,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.automation_flow._fetch_rate_limited_texts import API, FETCH, SERVER
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import files, untouched
+from ise_env.tasks.seeding import files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, plural, read, sh
 from ise_env.tasks.surroundings import surroundings
 
@@ -107,7 +107,7 @@ class FetchRateLimited(Kit[Params]):
         w, log = world(p), f"{p.folder}/server/access.log"
         run = (
             f"cd {p.folder}\nsetsid python3 server.py >/dev/null 2>&1 <<'SPEC' &\n{w.spec}\nSPEC\n"
-            "for _ in $(seq 400); do [ -e server/up ] && break; sleep 0.02; done; rm server/up"
+            f"{until_there('server/up')}\nrm server/up"
         )
         return Seed(files(w.contents | {log: "started\n"}), (run,))
 

@@ -69,6 +69,7 @@ class FreeDeletedLog(Kit[Params]):
     name = "system-infrastructure/free-deleted-log"
     title = "Find the process that holds a deleted log"
     description = "Find the worker that keeps a deleted log open, stop it alone, start it again."
+    version = 2
     obstacle = "a pid file that names another worker's process"
     tools = ("exec", "process", "read", "write", "edit")
     requires = ("python3", "ps")

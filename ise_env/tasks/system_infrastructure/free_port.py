@@ -13,7 +13,7 @@ from ise_env.rewards.checks import JsonEquals, Processes, Text, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import files, untouched
+from ise_env.tasks.seeding import files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, read, sh, write
 from ise_env.tasks.surroundings import surroundings
 from ise_env.tasks.system_infrastructure._free_port_texts import PREVIEW, README, SERVE, START
@@ -80,6 +80,7 @@ class FreePort(Kit[Params]):
     name = "system-infrastructure/free-port"
     title = "Free a port and start the service it belongs to"
     description = "Find what listens on a service's port, stop that alone, and start the service."
+    version = 2
     obstacle = "the port is taken, and a port file names another process than the one that has it"
     tools = ("exec", "process", "read", "write", "edit")
     requires = ("python3", "ss", "curl")
@@ -106,8 +107,7 @@ class FreePort(Kit[Params]):
             lines.append(
                 f"cd $base/previews/{person}; cp port.txt keep; echo {port} > port.txt\n"
                 f"setsid python3 $base/previews/{person}/preview.py </dev/null >/dev/null 2>&1 &\n"
-                "for _ in $(seq 400); do [ -e up ] && break; sleep 0.02; done\n"
-                "rm up; mv keep port.txt"
+                f"{until_there('up')}\nrm up; mv keep port.txt"
             )
         lines += [f"cd $base; ./start.sh {name}" for name in w.running]
         return Seed((*files(w.contents), start), ("\n".join(lines),))

@@ -14,7 +14,7 @@ from ise_env.rewards.spec import Check
 from ise_env.services.spec import SupervisorSeed
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import csv_text, files, untouched
+from ise_env.tasks.seeding import csv_text, files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, plural, read, sh, write
 from ise_env.tasks.surroundings import surroundings
 from ise_env.tasks.system_infrastructure._supervised import (
@@ -103,7 +103,7 @@ class SuperviseProgram(Kit[Params]):
         w = world(p)
         by_hand = (
             f"cd {p.folder}\nsetsid python3 serve.py {p.app} </dev/null >> nohup.out 2>&1 &\n"
-            "for _ in $(seq 400); do grep -q listening nohup.out && break; sleep 0.02; done"
+            + until_there("nohup.out", filled=True)
         )
         seed = SupervisorSeed(programs=f"{p.folder}/programs", ports=tuple(w.ports.values()))
         return Seed(files(w.contents), (by_hand,), services=(seed,))
