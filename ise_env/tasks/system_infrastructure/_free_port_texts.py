@@ -72,7 +72,7 @@ mkdir -p logs
 touch "logs/$1.log"
 mapfile -t before < "logs/$1.log"
 exec 9<> <(:)  # nothing ever comes from here: to wait without starting anything
-setsid python3 serve.py "$1" </dev/null >/dev/null 2>&1 9<&- &
+setsid python3 "$PWD/serve.py" "$1" </dev/null >/dev/null 2>&1 9<&- &
 for _ in $(seq 1000); do
   mapfile -t now < "logs/$1.log"
   [[ ${now[*]:${#before[@]}} == *listening* ]] && exit 0

@@ -9,7 +9,7 @@ from ise_env.rewards.spec import Check
 from ise_env.workspaces.protocol import WORKDIR
 
 SERVE = '''\
-"""Serves one app: python3 serve.py NAME. Its settings are in apps/NAME.ini; GET /status answers."""
+"""Serves one app: serve.py NAME. Its settings are in apps/NAME.ini; GET /status answers."""
 
 import configparser
 import csv
@@ -80,7 +80,7 @@ Everything runs under Supervisor, and `supervisorctl status` lists it. Each prog
 `programs/NAME.ini` and is called {folder}-NAME there:
 
     [program:{folder}-NAME]
-    command = python3 serve.py NAME
+    command = python3 {workdir}/{folder}/serve.py NAME
     directory = {workdir}/{folder}
     autorestart = true
     startretries = 0
@@ -103,35 +103,38 @@ def app_ini(port: int, build: int, spool: str) -> str:
     return f"[app]\nport = {port}\nbuild = {build}\nspool = {spool}\n"
 
 
-def program_ini(folder: str, name: str, command: str = "", more: str = "") -> str:
+def program_ini(folder: str, name: str, command: str = "", more: str = "", log: str = "") -> str:
     """The section of a program, as README has it."""
     return (
         f"[program:{folder}-{name}]\n"
-        f"command = {command or f'python3 serve.py {name}'}\n{more}"
+        f"command = python3 {WORKDIR}/{folder}/{command or f'serve.py {name}'}\n{more}"
         f"directory = {WORKDIR}/{folder}\n"
         "autorestart = true\nstartretries = 0\nredirect_stderr = true\n"
-        f"stdout_logfile = {WORKDIR}/{folder}/logs/{name}.log\n"
+        f"stdout_logfile = {WORKDIR}/{folder}/logs/{log or name}.log\n"
     )
 
 
-def serving(app: str) -> TextMatch:
-    """The command line of an app."""
-    return TextMatch(matches=(rf"^\S*python\S* (-\S+ )*(\S*/)?serve\.py {app}$",))
+def serving(app: str, where: str = r"\S*") -> TextMatch:
+    """The command line of an app; apps elsewhere may be called the same."""
+    return TextMatch(matches=(rf"^\S*python\S* (-\S+ )*{where}serve\.py {app}$",))
 
 
-def working(queue: str) -> TextMatch:
+def working(queue: str, where: str = r"\S*") -> TextMatch:
     """The command line of a worker."""
-    return TextMatch(matches=(rf"^\S*python\S* (-\S+ )*(\S*/)?worker\.py {queue} \d+$",))
+    return TextMatch(matches=(rf"^\S*python\S* (-\S+ )*{where}worker\.py {queue} \d+$",))
 
 
 SUPERVISOR = TextMatch(matches=(r"^\S*python\S* (-\S+ )*\S*supervisord\b",))
 """The command line of what supervised programs are children of."""
 
 
-def kept(apps: Iterable[str], queues: Iterable[tuple[str, int]] = ()) -> tuple[Check, ...]:
+def kept(
+    folder: str, apps: Iterable[str], queues: Iterable[tuple[str, int]] = ()
+) -> tuple[Check, ...]:
     """Whatever ran at the start and is nobody's business runs on."""
-    running = [(app, serving(app), 1) for app in apps]
-    running += [(queue, working(queue), count) for queue, count in queues]
+    where = f"{WORKDIR}/{folder}/"
+    running = [(app, serving(app, where), 1) for app in apps]
+    running += [(queue, working(queue, where), count) for queue, count in queues]
     return tuple(
         Processes(
             id=f"{name} kept",
@@ -147,6 +150,7 @@ def kept(apps: Iterable[str], queues: Iterable[tuple[str, int]] = ()) -> tuple[C
 
 
 SETTLED = (
-    "for _ in $(seq 40); do supervisorctl status | grep -q STARTING || break; sleep 0.3; done; "
+    "for _ in $(seq 40); do supervisorctl status | grep -qE 'STARTING|BACKOFF' || break; "
+    "sleep 0.3; done; "
 )
-"""Shell: wait until no program is on its way up."""
+"""Shell: wait until no program is on its way up, or about to be given up."""

@@ -17,7 +17,7 @@ from ise_env.tasks.seeding import files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, read, sh, write
 from ise_env.tasks.surroundings import surroundings
 from ise_env.tasks.system_infrastructure._free_port_texts import PREVIEW, README, SERVE, START
-from ise_env.workspaces.protocol import SeedFile
+from ise_env.workspaces.protocol import WORKDIR, SeedFile
 
 
 class Params(KitParams):
@@ -151,8 +151,11 @@ class FreePort(Kit[Params]):
         def app(name: str) -> TextMatch:
             return _python(f"\\S*serve.py {name}")
 
+        def other(name: str) -> TextMatch:
+            return _python(f"{WORKDIR}/{f}/serve.py {name}")
+
         others = {person: preview(person) for person in w.ports if person != w.holder}
-        others |= {name: app(name) for name in w.running}
+        others |= {name: other(name) for name in w.running}
         return (
             JsonEquals(
                 id="holder",

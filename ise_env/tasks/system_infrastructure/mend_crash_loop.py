@@ -65,8 +65,8 @@ def world(p: Params) -> World:
     d = Draw(p.content)
     f = p.folder
     names = [name for name in d.different("services", p.apps) if name != p.app][: p.apps - 1]
-    ports = dict(zip([*names, p.app], d.some(range(8500, 8900), p.apps + 1), strict=False))
-    wrong = next(port for port in range(8901, 8999) if port % 7 == p.content % 7)
+    ports = dict(zip([*names, p.app], d.some(range(6900, 7200), p.apps + 1), strict=False))
+    wrong = next(port for port in range(7201, 7299) if port % 7 == p.content % 7)
     queues = (p.queue, d.pick([q for q in ("mailout", "digests", "imports") if q != p.queue]))
     agreed = d.shuffled(list(ports.items()))
     contents = {
@@ -83,12 +83,14 @@ def world(p: Params) -> World:
         spool = f"var/{name}-queue" if "spool" in faults else f"var/{name}"
         port = wrong if "port" in faults else port
         contents[f"{f}/apps/{name}.ini"] = app_ini(port, d.integer(100, 990), spool)
-        command = f"python3 server.py {name}" if "command" in faults else ""
+        command = f"server.py {name}" if "command" in faults else ""
         contents[f"{f}/programs/{name}.ini"] = program_ini(f, name, command)
     for queue in queues:
         more = f"process_name = %(program_name)s_%(process_num)d\nnumprocs = {WORKERS}\n"
-        command = f"python3 worker.py {queue} %(process_num)d"
-        contents[f"{f}/programs/{queue}.ini"] = program_ini(f, queue, command, more)
+        command = f"worker.py {queue} %(process_num)d"
+        contents[f"{f}/programs/{queue}.ini"] = program_ini(
+            f, queue, command, more, log=f"{queue}-%(process_num)d"
+        )
     return World(contents, ports, queues)
 
 
@@ -148,13 +150,14 @@ class MendCrashLoop(Kit[Params]):
             SubGoal(
                 id="scale",
                 request=f"let {p.workers} workers run for {p.queue} by changing numprocs in "
-                f"{queue}, have the supervisor take that in, and tell me how many processes it "
-                "has running in all",
+                f"{queue}, have the supervisor take that in, and tell me how many processes of "
+                f"{f}-* it has running in all",
                 label=f"the workers of {p.queue}",
                 facts=(
                     Fact("workers", str(p.workers)),
                     Fact("queue", p.queue),
                     Fact("file", queue),
+                    Fact("programs", f"{f}-*"),
                 ),
                 artifacts=(queue,),
             ),
@@ -216,7 +219,7 @@ class MendCrashLoop(Kit[Params]):
                 unit=("running", "process"),
                 number=len(w.ports) + p.workers + WORKERS,
             ),
-            *kept(others, [(w.queues[1], WORKERS)]),
+            *kept(f, others, [(w.queues[1], WORKERS)]),
             untouched(
                 {path: text for path, text in w.contents.items() if path not in own},
                 failure="another program, a port or a job was changed",
@@ -241,14 +244,14 @@ class MendCrashLoop(Kit[Params]):
         """The folder made to fit; everything restarted; started by hand; only written."""
         wrong = [
             WrongSolution("a new spool folder", self._mend(p, spool="mkdir -p {spool}")),
-            WrongSolution("everything restarted", self._mend(p, start="restart all")),
+            WrongSolution("everything restarted", self._mend(p, also="restart all")),
             WrongSolution("only written", self._scale(p, update="true"), "scale"),
         ]
         if len(p.faults) > 1:
             wrong.append(WrongSolution("only the first fault", self._mend(p, tries=1)))
         return tuple(wrong)
 
-    def _mend(self, p: Params, spool: str = "", start: str = "", tries: int = 8) -> Solution:
+    def _mend(self, p: Params, spool: str = "", also: str = "status", tries: int = 8) -> Solution:
         f, program = p.folder, f"{p.folder}-{p.app}"
         readme, shown, log = yield [
             read(f"{f}/README.md"),
@@ -266,7 +269,8 @@ class MendCrashLoop(Kit[Params]):
                 break
             done.append(last_line(text))
             (ran,) = yield sh(
-                f"{mending}; supervisorctl update; supervisorctl {start or f'start {program}'}; "
+                f"{mending}; supervisorctl update; {SETTLED}supervisorctl {also} | "
+                f"grep -q '^{program} .*RUNNING' || supervisorctl start {program}; "
                 f"{SETTLED}supervisorctl status {program}; tail -n 1 logs/{p.app}.log",
                 workdir=f,
             )
@@ -290,11 +294,12 @@ class MendCrashLoop(Kit[Params]):
             f"{update} && {SETTLED}supervisorctl status",
             workdir=f,
         )
-        lines = [line for line in ran.text.splitlines() if " RUNNING " in line]
+        lines = [line for line in ran.text.splitlines() if line.startswith(f"{f}-")]
+        lines = [line for line in lines if " RUNNING " in line]
         workers = sum(f"-{p.queue}:" in line for line in lines)
         number = found(r"^numprocs = (\d+)", ran.text)
         return (
-            f"{ini} says {number} now, and {plural(workers, 'worker')} run for {p.queue}. In all "
+            f"{ini} says {number} now, and {plural(workers, 'worker')} run for {p.queue}. Of {f}-* "
             f"the supervisor has {plural(len(lines), 'process', 'processes')} running."
         )
 
@@ -302,7 +307,7 @@ class MendCrashLoop(Kit[Params]):
 def _mending(line: str, app: str, command: str, spool: str) -> str:
     """The command that mends what a line of the log complains of; empty for no complaint."""
     if "can't open file" in line:
-        return f"sed -i 's/^command = .*/command = {command}/' programs/{app}.ini"
+        return f"sed -i 's#^command = .*#command = {command}#' programs/{app}.ini"
     if missing := re.search(r"spool folder (\S+) is not there", line):
         other = spool.format(spool=missing[1])
         return other or f"sed -i 's#^spool = .*#spool = var/{app}#' apps/{app}.ini"
