@@ -6,17 +6,19 @@ time is execution-grounded: nothing in it was made up.
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ise_env.action import text_of
 from ise_env.env import IntentEnv
 from ise_env.errors import ConfigError, IseError
+from ise_env.rewards.spec import CheckVerdict
 from ise_env.rollout.config import RolloutConfig
 from ise_env.rollout.session import configuration_of
 from ise_env.tools.subagent import Act, Brief, SubagentPolicy
@@ -25,6 +27,8 @@ from ise_env.traces.normaliser import VOLATILE_PATHS, Translation, rules_needed,
 from ise_env.traces.reader import read_run
 from ise_env.traces.record import Trajectory
 from ise_env.traces.redact import Redactor
+
+T = TypeVar("T")
 
 _SHOWN = 300
 
@@ -36,6 +40,11 @@ class Difference:
     where: str
     stored: str
     again: str
+
+    @property
+    def is_verdict(self) -> bool:
+        """Whether it is one of judging, not of what happened."""
+        return self.where == "reward" or self.where.startswith("check ")
 
 
 @dataclass
@@ -52,6 +61,15 @@ class Reexecution:
     differences: list[Difference] = field(default_factory=list)
     skipped: str = ""
     """Why it could not be played again; empty if it was."""
+    reward: float | None = None
+    success: bool | None = None
+    checks: list[CheckVerdict] = field(default_factory=list)
+    """The verdict of this time."""
+
+    @property
+    def reproduced(self) -> bool:
+        """Whether everything but the verdict came out as stored."""
+        return not self.skipped and all(d.is_verdict for d in self.differences)
 
     @property
     def same(self) -> bool:
@@ -81,32 +99,37 @@ def reexecute_run(
     Raises:
         ConfigError: The run cannot be read.
     """
+    config = config_of(run)
+
+    def play(record: Trajectory) -> Reexecution:
+        user = record.provenance.user
+        if user is None or user.scripted:
+            return reexecute(record, config)
+        # What a model said as the user cannot be had again: the stored turns are said again.
+        return reexecute_with_stored_user(record, config)
+
+    yield from in_threads(play, islice(read_run(run), n), concurrency)
+
+
+def config_of(run: Path) -> RolloutConfig:
+    """What a run's episodes were played with; the default for a file of records.
+
+    Raises:
+        ConfigError: The run cannot be read.
+    """
     layout = Layout(run)
     fields: Any = {"agent": "replay:"}
     if layout.is_run:
         fields = layout.read_manifest().configuration.get("rollout", fields)
-    config = configuration_of(fields)
-
-    def play(record: Trajectory) -> Reexecution:
-        return reexecute(record, _config_for(record, config, run))
-
-    yield from _in_threads(play, islice(read_run(run), n), concurrency)
+    return configuration_of(fields)
 
 
-def _config_for(record: Trajectory, config: RolloutConfig, run: Path) -> RolloutConfig:
-    user = record.provenance.user
-    if user is None or user.scripted:
-        return config
-    # What a model said as the user cannot be had again: the stored turns are said again.
-    return config.model_copy(update={"user": f"replay:{run}"})
-
-
-def _in_threads(
-    play: Callable[[Trajectory], Reexecution], records: Iterator[Trajectory], concurrency: int
-) -> Iterator[Reexecution]:
+def in_threads(
+    play: Callable[[Trajectory], T], records: Iterator[Trajectory], concurrency: int
+) -> Iterator[T]:
     """Like `map`, but takes no more records in than are being played."""
     with ThreadPoolExecutor(concurrency) as pool:
-        playing: set[Future[Reexecution]] = set()
+        playing: set[Future[T]] = set()
         try:
             for record in records:
                 playing.add(pool.submit(play, record))
@@ -138,6 +161,16 @@ def reexecute(record: Trajectory, config: RolloutConfig) -> Reexecution:
         env.close()
     _compare(record, Redactor.of_this_host().redact(again), translation, report)
     return report
+
+
+def reexecute_with_stored_user(record: Trajectory, config: RolloutConfig) -> Reexecution:
+    """Play one trajectory again, its user's turns as they are stored, and compare."""
+    if record.provenance.user is None:
+        return reexecute(record, config)
+    with tempfile.TemporaryDirectory(prefix="ise-replay-") as folder:
+        alone = Path(folder) / "record.jsonl"  # the run may hold other trials of this intent
+        alone.write_text(record.model_dump_json() + "\n", "utf-8")
+        return reexecute(record, config.model_copy(update={"user": f"replay:{alone}"}))
 
 
 def _play(env: IntentEnv, record: Trajectory) -> tuple[Trajectory, Translation]:
@@ -218,6 +251,7 @@ def _compare(
         report.differs("number of messages", len(stored.messages), len(again.messages))
     if stored.termination.reason != again.termination.reason:
         report.differs("termination", stored.termination.reason, again.termination.reason)
+    report.reward, report.success, report.checks = again.reward, again.success, again.checks
     if stored.reward != again.reward:
         report.differs("reward", stored.reward, again.reward)
     verdicts = {check.id: check.verdict for check in again.checks}

@@ -319,9 +319,9 @@ def _real(
         hashlib.blake2b(f"{seed} {drawn.index}".encode(), digest_size=6).digest(), "big"
     )
     persona = drawn.persona.persona()
-    folders: list[str] = []
+    taken: set[str] = set()
     params = [
-        _draw_apart(kits[name], np.random.default_rng((own_seed, number)), drawn, folders)
+        _draw_apart(kits[name], np.random.default_rng((own_seed, number)), drawn, taken)
         for number, name in enumerate(drawn.kits, 1)
     ]
     goals = [kits[name].subgoals(own) for name, own in zip(drawn.kits, params, strict=True)]
@@ -367,17 +367,22 @@ def _steps(available: Sequence[int], tier: Tier, rng: np.random.Generator) -> li
 
 
 def _draw_apart(
-    kit: Kit[Any], rng: np.random.Generator, drawn: IntentTuple, folders: list[str]
+    kit: Kit[Any], rng: np.random.Generator, drawn: IntentTuple, taken: set[str]
 ) -> Any:
-    """Draw parameters whose folder is not among `folders`, and add it there."""
+    """Draw parameters whose folder and people's names are not taken, and take them."""
     for _ in range(_REDRAWS):
         params = kit.draw(rng, drawn.persona.persona(), drawn.complexity)
-        if params.folder not in folders:
-            folders.append(params.folder)
+        own = {params.folder}
+        if kit.people:
+            services = kit.seed(params).services
+            own |= {person.name for s in services for person in getattr(s, "people", ())}
+        if not own & taken:
+            taken |= own
             return params
     raise ConfigError(
-        f"kit {kit.name}: {_REDRAWS} draws all used a folder of another task ({folders}); "
-        "forbid the combination with an exclusive rule in compatibility.jsonl"
+        f"kit {kit.name}: {_REDRAWS} draws all used a folder or a person's name of another task "
+        f"({', '.join(sorted(own & taken))}); forbid the combination with an exclusive rule in "
+        "compatibility.jsonl"
     )
 
 

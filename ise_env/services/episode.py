@@ -15,7 +15,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from ise_env.errors import IseError, WorkspaceError
-from ise_env.services import crontab_command, guide, inbox, places
+from ise_env.services import crontab_command, guide, inbox, places, supervisor
 from ise_env.services.access import Fetched, SearchHit, Unreachable
 from ise_env.services.chat import ChatRoom
 from ise_env.services.commit_tests import run_tests
@@ -101,6 +101,8 @@ class EpisodeServices:
         ports = {SMTP_PORT: "mail"} if self._plan.mail is not None else {}
         if hosts:
             ports[HTTP_PORT] = "web"
+        if not ports:
+            return
         with _starting(" and ".join(ports.values())):
             listeners = self._workspace.listen(list(ports))
         with contextlib.ExitStack() as unused:
@@ -149,6 +151,18 @@ class EpisodeServices:
             yield SeedFile(f"{HOME}/.local/bin/crontab", source, 0o755)
         if self._plan.mail is not None or self._plan.chat is not None:
             yield SeedFile(inbox.CONTACTS, inbox.contacts(self._plan.people.values()))
+        if self._plan.supervised:
+            yield from supervisor.files(self._plan.supervised)
+
+    def start_inside(self) -> None:
+        """Start what runs in the workspace itself; when its files are there.
+
+        Raises:
+            ServiceError: It did not start.
+        """
+        if self._plan.supervised:
+            with _starting("supervisor"):
+                supervisor.start(self._plan.supervised, self._workspace)
 
     # --- for tools ---------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ise_env.services import supervisor
 from ise_env.services.plan import Plan
 from ise_env.services.spec import (
     CHAT_HOST,
@@ -49,6 +50,13 @@ as the user, starting in the home folder. Behind it is http://{CRON_HOST}:
 - GET /now: the scheduler's clock (UTC)
 """
 
+SUPERVISOR = f"""
+## Supervisor
+`supervisord` (Supervisor {supervisor.version()}) is running; `supervisorctl` (status, start, stop,
+restart, reread, update, tail, ...) speaks with it. Its settings are {supervisor.CONFIG}; programs
+are read from:
+"""
+
 
 def guide(plan: Plan) -> SeedFile:
     """The file, with a section for each service that there is."""
@@ -59,6 +67,9 @@ def guide(plan: Plan) -> SeedFile:
         parts.append(GIT + "".join(sorted(names)))
     if plan.schedule:
         parts.append(SCHEDULE)
+    if plan.supervised:
+        folders = sorted(f"- {seed.programs}/*.ini\n" for seed in plan.supervised)
+        parts.append(SUPERVISOR + "".join(folders))
     if plan.sites:
         sites = sorted(f"- http://{site.host}/\n" for site in plan.sites)
         parts.append("\n## Web\nSites that answer:\n" + "".join(sites))

@@ -20,6 +20,7 @@ from ise_env.services.spec import (
     ScheduleSeed,
     ServiceSeed,
     SiteSeed,
+    SupervisorSeed,
 )
 
 T = TypeVar("T")
@@ -35,6 +36,7 @@ class Plan:
         schedule: None where there is no scheduler.
         sites: With different hosts.
         repositories: With different names.
+        supervised: With different folders; what runs inside, under a supervisor.
         people: Everybody in mail and chat, by address.
     """
 
@@ -43,6 +45,7 @@ class Plan:
     schedule: ScheduleSeed | None
     sites: tuple[SiteSeed, ...]
     repositories: tuple[RepositorySeed, ...]
+    supervised: tuple[SupervisorSeed, ...]
     people: dict[str, Person]
 
     @property
@@ -80,6 +83,7 @@ def plan(seeds: Iterable[tuple[str, ServiceSeed]]) -> Plan | None:
     people = _different(everybody, lambda p: p.address.lower(), "the person")
     sites = [(kit, s) for kit, s in wanted if isinstance(s, SiteSeed)]
     repositories = [(kit, s) for kit, s in wanted if isinstance(s, RepositorySeed)]
+    supervised = [(kit, s) for kit, s in wanted if isinstance(s, SupervisorSeed)]
     channels = _different(
         [(kit, c) for kit, s in chats for c in s.channels], lambda c: c.name, "the channel"
     )
@@ -93,6 +97,7 @@ def plan(seeds: Iterable[tuple[str, ServiceSeed]]) -> Plan | None:
         repositories=tuple(
             _different(repositories, lambda r: r.name.lower(), "the repository").values()
         ),
+        supervised=tuple(_different(supervised, lambda s: s.programs, "the folder").values()),
         people=people,
     )
     _check(made)
@@ -110,6 +115,8 @@ def outside(service: ServiceSeed, folder: str) -> str:
         hosts = [service.host]
     if isinstance(service, RepositorySeed) and service.name.partition("/")[0] != folder:
         others = [service.name]
+    if isinstance(service, SupervisorSeed) and service.programs.partition("/")[0] != folder:
+        others = [service.programs]
     if isinstance(service, ChatSeed):
         slug = folder.lower()
         others = [

@@ -14,6 +14,7 @@ git       repositories called `harbour-books/<name>`
 chat      channels called `harbour-books` or `harbour-books-<more>`; members are its people, by
           their `Person.nick` (`anna.harbour-books`)
 schedule  the jobs whose command names a path below `harbour-books/`
+programs  those in ini files of a folder below `harbour-books/`, called `harbour-books-<more>`
 ========  ====================================================================================
 
 What an agent finds inside, whatever the kits: names that resolve to 127.0.0.1, and a file
@@ -293,6 +294,25 @@ class ChatSeed(Part):
     channels: tuple[Channel, ...] = ()
 
 
+class SupervisorSeed(Part):
+    """Programs of the workspace that a process supervisor inside it starts and watches.
+
+    The supervisor is Supervisor (supervisord.org): `supervisord` runs when the episode begins, and
+    `supervisorctl` speaks with it. A program is a section of an ini file, `[program:NAME]`; such a
+    name belongs to the kit when it begins with the kit's folder.
+    """
+
+    service: Literal["supervisor"] = "supervisor"
+    programs: str = Field(
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]*$",
+        description="Folder below WORKDIR; what is called *.ini in it is read.",
+    )
+    ports: tuple[int, ...] = Field(
+        default=(), description="Of 127.0.0.1, at which programs answer when the episode begins."
+    )
+
+
 ServiceSeed = Annotated[
-    MailSeed | SiteSeed | RepositorySeed | ScheduleSeed | ChatSeed, Field(discriminator="service")
+    MailSeed | SiteSeed | RepositorySeed | ScheduleSeed | ChatSeed | SupervisorSeed,
+    Field(discriminator="service"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,11 +30,24 @@ class BoundTask:
 
     def seed(self) -> Seed:
         """What this task puts into the workspace."""
-        return self.kit.seed(self.params)
+        with self._making():
+            return self.kit.seed(self.params)
 
     def _asked(self) -> tuple[SubGoal, ...]:
         """The kit's own sub-goals that this task asks for: the first `task.steps`, or all."""
-        return self.kit.subgoals(self.params)[: self.task.steps]
+        with self._making():
+            return self.kit.subgoals(self.params)[: self.task.steps]
+
+    @contextmanager
+    def _making(self) -> Iterator[None]:
+        """Name the task whose parameters are each in range, but make nothing together."""
+        try:
+            yield
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise ConfigError(
+                f"task {self.task.id}: {self.kit.name} makes nothing of its parameters "
+                f"{self.params.model_dump(mode='json')}: {type(error).__name__}: {error}"
+            ) from error
 
     def subgoals(self) -> tuple[SubGoal, ...]:
         """What the user asks for, with the episode's ids."""
@@ -48,6 +63,8 @@ class BoundTask:
     def checks(self) -> tuple[Check, ...]:
         """What decides this task, with the episode's ids; nothing that nobody asks for."""
         asked = {goal.id for goal in self._asked()}
+        with self._making():
+            made = self.kit.checks(self.params)
         return tuple(
             check.model_copy(
                 update={
@@ -55,7 +72,7 @@ class BoundTask:
                     "subgoal": self._full(check.subgoal) if check.subgoal else None,
                 }
             )
-            for check in self.kit.checks(self.params)
+            for check in made
             if check.subgoal is None or check.subgoal in asked
         )
 

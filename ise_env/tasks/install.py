@@ -28,7 +28,7 @@ def install(
     Args:
         workspace: A fresh one.
         seeds: Each with the name of its kit, for messages.
-        services: Started already, so that set-up scripts reach them.
+        services: Started already, so that set-up scripts reach them; what runs inside comes last.
 
     Raises:
         WorkspaceError: A file could not be written, or a script failed.
@@ -40,6 +40,8 @@ def install(
         for name, seed in planned:
             for script in seed.setup:
                 _run(workspace, name, script)
+        if services is not None:
+            services.start_inside()
         workspace.checkpoint()
 
 

@@ -28,7 +28,10 @@ from ise_env.workspaces.protocol import SeedFile
 
 
 class KitParams(BaseModel):
-    """Base of every kit's parameters; JSON-able, stored in the intent."""
+    """Base of every kit's parameters; JSON-able, stored in the intent.
+
+    Every number has the range that `draw` draws from: what was never admitted is not loaded.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -159,6 +162,9 @@ class Kit(ABC, Generic[P]):
     """The authentic difficulty that must be noticed, in a phrase; empty if there is none."""
     folders: ClassVar[tuple[str, ...]]
     """Top folders that `draw` chooses from; no two kits share one."""
+    people: ClassVar[bool] = False
+    """Whether its mail or chat knows people; two tasks of an intent then share no person's name,
+    for a request names people by it, and the address book is one for all."""
     params: ClassVar[type[KitParams]]
 
     @abstractmethod

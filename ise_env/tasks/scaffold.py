@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -37,10 +38,13 @@ MARKS = ("OPEN", "LATER", "ASK")
 
 
 class Params(KitParams):
-    """Fill in: what differs from task to task; few and small, for intents store them."""
+    """Fill in: what differs from task to task; few and small, for intents store them.
+
+    Every number has the range that `draw` draws from: others are refused.
+    """
 
     mark: str
-    lines: int
+    lines: int = Field(ge=1, le=80)
 
 
 @dataclass(frozen=True)

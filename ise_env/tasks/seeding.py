@@ -44,6 +44,15 @@ def untouched(
     return Unchanged(id=id, sha256=hashes, weight=0, forbidden=True, failure=failure)
 
 
+def until_there(path: str, *, filled: bool = False) -> str:
+    """A line of a set-up script: wait for a file that a program in the background writes.
+
+    Nothing is started while it waits, so that processes have the same numbers each time.
+    """
+    test = f"[ {'-s' if filled else '-e'} {path} ]"
+    return f"exec 9<> <(:)\nuntil {test}; do read -rt 0.01 -u 9 || true; done\nexec 9<&-"
+
+
 def sha256(content: Content) -> str:
     """Hash of a content, in hex."""
     return hashlib.sha256(as_bytes(content)).hexdigest()

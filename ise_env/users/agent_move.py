@@ -104,8 +104,8 @@ _MENDED = re.compile(
 _SHORT = 240
 """Refusals are brief; in a longer text the frame is about something else."""
 _PARTIAL = re.compile(
-    r"\b(so far|partial(ly)?|not (yet|finished|done|complete)|incomplete|half(way)?|still (need"
-    r"|have|has|to|missing|working|left)|remain(s|ing) (to|work|steps?)|todos?|to-dos?"
+    r"\b(so far|partial(ly)?|not (yet|finished|done|complete)|incomplete|half(way)?(?![\w/.-])"
+    r"|still (need|have|has|to|missing|working|left)|remain(s|ing) (to|work|steps?)|todos?|to-dos?"
     r"|(?<!covers )(?<!holds )(?<!has )the rest)\b",
     re.I,
 )

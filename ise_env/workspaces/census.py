@@ -25,19 +25,7 @@ def births(first: int) -> list[Birth]:
     Args:
         first: Descriptor of the first process inside, which is not listed itself.
     """
-    root = _pid(first)
-    if root <= 0:
-        return []
-    children: dict[int, list[Birth]] = defaultdict(list)
-    for pid, parent, started in _everybody():
-        children[parent].append((started, pid))
-    found: list[Birth] = []
-    below = [root]
-    while below:
-        for birth in children.get(below.pop(), ()):
-            below.append(birth[1])
-            found.append(birth)
-    return sorted(found)
+    return sorted(_parents(_pid(first)))
 
 
 def census(first: int, known: Collection[object]) -> tuple[ProcessView, ...]:
@@ -48,8 +36,31 @@ def census(first: int, known: Collection[object]) -> tuple[ProcessView, ...]:
         known: Those that were there at the checkpoint. The moment alone would not do: a tick is
             10 ms, in which a process of before and one of after can both start.
     """
-    views = (ProcessView(_argv(birth[1]), birth in known) for birth in births(first))
-    return tuple(view for view in views if view.argv)
+    root = _pid(first)
+    parents = _parents(root)
+    argv = {birth[1]: _argv(birth[1]) for birth in sorted(parents)}
+    return tuple(
+        ProcessView(argv[birth[1]], birth in known, argv.get(parents[birth], ()))
+        for birth in sorted(parents)
+        if argv[birth[1]]
+    )
+
+
+def _parents(root: int) -> dict[Birth, int]:
+    """Map every process below one to the number of the process that it is a child of."""
+    if root <= 0:
+        return {}
+    children: dict[int, list[Birth]] = defaultdict(list)
+    for pid, parent, started in _everybody():
+        children[parent].append((started, pid))
+    found: dict[Birth, int] = {}
+    below = [root]
+    while below:
+        parent = below.pop()
+        for birth in children.get(parent, ()):
+            below.append(birth[1])
+            found[birth] = parent
+    return found
 
 
 def _pid(descriptor: int) -> int:

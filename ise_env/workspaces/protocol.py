@@ -189,6 +189,8 @@ class ProcessView:
     """Its command line, as the kernel has it."""
     since_start: bool
     """Whether it was already running at the checkpoint."""
+    parent: tuple[str, ...] = ()
+    """The command line of what it is a child of; empty where that is the workspace itself."""
 
 
 Template = Iterable[SeedFile] | bytes | str

@@ -41,8 +41,8 @@ def register(app: typer.Typer) -> None:
 
 def validate(
     kits: Annotated[
-        str | None, typer.Option(help="Names or patterns (file-io/*), comma-separated; all.")
-    ] = None,
+        str, typer.Option(help="Names or patterns (file-io/*), comma-separated.")
+    ] = "all",
     seeds: Annotated[int, typer.Option(min=1, help="Seeds for each kit.")] = 3,
     workspace: Annotated[str, typer.Option(help="Kind of workspace.")] = "local",
     tricks: Annotated[bool, typer.Option(help="Play the battery of tricks too.")] = True,
@@ -100,22 +100,20 @@ def _split(
     return known, [kit for kit in chosen if kit not in known]
 
 
-def _chosen(patterns: str | None) -> list[str]:
+def _chosen(patterns: str) -> list[str]:
     from fnmatch import fnmatch
 
     from ise_env.errors import ConfigError
     from ise_env.tasks import registry
 
-    if patterns is None:
-        return list(registry.names())
     names: list[str] = []
     for pattern in (part.strip() for part in patterns.split(",") if part.strip()):
-        found = [name for name in registry.names() if fnmatch(name, pattern)]
+        found = [name for name in registry.names() if pattern == "all" or fnmatch(name, pattern)]
         if not found:
             raise ConfigError(f"--kits {pattern}: there is no such kit; see `ise validate`")
         names += [name for name in found if name not in names]
     if not names:
-        raise ConfigError("--kits: names no kit; leave it out for all of them")
+        raise ConfigError("--kits: names no kit; say all, or leave it out, for all of them")
     return names
 
 

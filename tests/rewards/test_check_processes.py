@@ -59,6 +59,22 @@ def test_what_starts_just_before_and_just_after_the_checkpoint_is_told_apart(
         assert {p.argv[-1]: p.since_start for p in running} == {"60": True, "61": False}
 
 
+def test_a_child_of_one_is_not_a_child_of_another(local_backend: Backend) -> None:
+    with local_backend.create(owner="tests of checks") as workspace:
+        workspace.checkpoint()
+        workspace.run("bash -c 'sleep 60 & sleep 61 & wait' >/dev/null 2>&1 </dev/null &")
+        workspace.run("sleep 62 >/dev/null 2>&1 </dev/null &")
+        workspace.run("until [ $(pgrep -c sleep) = 3 ]; do :; done")
+        left = Evidence(workspace.freeze())
+    sleeping = TextMatch(matches=(r"^sleep 6\d$",))
+    below = TextMatch(matches=("^bash -c sleep 60",))
+    check = Processes(id="p", command=sleeping, parent=below, count=2)
+    assert check.judge(left)
+    assert Processes(id="p", command=sleeping, count=3).judge(left)
+    with pytest.raises(Unmet, match=r"2 processes with .* below something like .*, not 3"):
+        check.model_copy(update={"count": 3}).judge(left)
+
+
 def test_it_travels_as_json() -> None:
     check = worker("blue", count=2)
     assert ANY_CHECK.validate_json(check.model_dump_json()) == check

@@ -25,6 +25,18 @@ def test_a_results_file_in_no_folder_is_refused(ise, tmp_path):
     assert (status, "there is no folder" in err) == (2, True)
 
 
+def test_all_are_all(ise, monkeypatch):
+    from ise_env.tasks import admission, registry
+
+    asked = []
+    monkeypatch.setattr(admission, "validate_kits", lambda kits, *_, **__: asked.append(kits) or ())
+    for given in ([], ["--kits", "all"], ["--kits", "*"]):
+        assert ise("validate", *given)[0] == 0
+    assert asked == [list(registry.names())] * 3
+    status, _, err = ise("validate", "--kits", "file-io/no-such")
+    assert (status, "there is no such kit" in err) == (2, True)
+
+
 def test_a_kit_that_exists_is_not_scaffolded_again(ise):
     status, _, err = ise("new", "kit", KITS[0])
     assert (status, "there is such a kit already" in err) == (2, True)

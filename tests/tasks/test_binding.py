@@ -57,6 +57,34 @@ def test_tasks_without_a_kit_are_left_out() -> None:
     assert [b.task.id for b in bind(intent(plain, task(SOME)))] == ["t1"]
 
 
+NUMBERS = [
+    (name, field)
+    for name in registry.names()
+    for field, about in registry.get(name).params.model_fields.items()
+    if about.annotation is int
+]
+
+
+def test_numbers_out_of_range_are_refused_by_name() -> None:
+    assert len(NUMBERS) > 200
+    for name, field in NUMBERS:
+        params = task(name).params
+        for number in (-100_000, 10_000_000_000):
+            if field == "content" and number > 0:
+                continue
+            with pytest.raises(ConfigError, match=rf"t1: {name}: {field}: Input should be"):
+                bind(intent(task(name, params=params | {field: number})))
+
+
+def test_parameters_that_make_nothing_are_named_with_their_task() -> None:
+    name = "agent-memory/recall-decision"
+    params = task(name).params | {"subject": "weather"}
+    (bound,) = bind(intent(task(name, params=params)))
+    for make in (bound.seed, bound.checks):
+        with pytest.raises(ConfigError, match=rf"task t1: {name} makes nothing of.*'weather'"):
+            make()
+
+
 def test_another_version_is_refused_with_both_named() -> None:
     old = intent(task(SOME, version=99))
     with pytest.raises(ConfigError, match=r"version 99.*version 1"):

@@ -50,6 +50,24 @@ def test_obstacles_chains_and_forbidden_events():
     assert forbidden >= 30
 
 
+def test_kits_that_know_people_say_so():
+    """So that no two of them are drawn with people of one name for the same intent."""
+    for kit, params in drawn():
+        known = [p for s in kit.seed(params).services for p in getattr(s, "people", ())]
+        assert bool(known) == kit.people, kit.name
+
+
+def test_no_intent_has_two_people_of_one_name():
+    by_name = {kit.name: kit for kit in KITS}
+    for intent in sample(40, 6, kits=["comms-social/*"]):
+        names: list[str] = []
+        for task in intent.tasks:
+            kit = by_name[task.kit]
+            services = kit.seed(kit.params.model_validate(task.params)).services
+            names += {person.name for s in services for person in getattr(s, "people", ())}
+        assert len(names) == len(set(names))
+
+
 def test_more_lies_about_than_is_needed():
     """Files and messages that a workspace of one intent starts with."""
     by_name = {kit.name: kit for kit in KITS}

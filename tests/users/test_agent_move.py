@@ -32,6 +32,8 @@ CASES = [
     ("Let me check the repository first.", "promised"),
     ("So far I sorted half of the folder.", "partial"),
     ("I did two of them, and now for the rest.", "partial"),
+    ("half-year/wrong.csv has 6 lines.", "said"),
+    ("I am halfway through the folder.", "partial"),
     ("3 are slips; hours.csv covers the rest of the 40 shifts.", "said"),
     ("I wait for the rest.\n\nAll four are finished; 3 rows are left out.", "claimed_done"),
     ("I got stuck there: what I needed was not in the output.", "reported_error"),

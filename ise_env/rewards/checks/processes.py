@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import Field
@@ -20,25 +21,32 @@ class Processes(Kind):
         default=False, description="Only processes that the workspace started with count."
     )
 
+    parent: TextMatch | None = Field(
+        default=None, description="Only children of a process with a command line like this count."
+    )
+
     def judge(self, evidence: Evidence) -> str:
         """Go through what ran just before everything was ended."""
-        everybody = [
-            " ".join(process.argv)
+        counted = [
+            process
             for process in evidence.frozen.processes()
-            if process.since_start or not self.since_start
+            if (process.since_start or not self.since_start)
+            and (self.parent is None or _fits(self.parent, process.parent))
         ]
-        fitting = [command for command in everybody if self._fits(command)]
+        fitting = [process for process in counted if _fits(self.command, process.argv)]
+        below = f" below {self.parent.wanted()}" if self.parent is not None else ""
+        wanted = f"processes with {self.command.wanted()}{below}"
         if len(fitting) != self.count:
-            running = listed((excerpt(command, 60) for command in everybody), most=8)
+            running = listed((excerpt(" ".join(p.argv), 60) for p in counted), most=8)
             raise Unmet(
-                f"{len(fitting)} processes with {self.command.wanted()} were running, not "
-                f"{self.count}; there were: {running}"
+                f"{len(fitting)} {wanted} were running, not {self.count}; there were: {running}"
             )
-        return f"{self.count} processes with {self.command.wanted()}"
+        return f"{self.count} {wanted}"
 
-    def _fits(self, command: str) -> bool:
-        try:
-            self.command.demand(command, "")
-        except Unmet:
-            return False
-        return True
+
+def _fits(wanted: TextMatch, argv: Sequence[str]) -> bool:
+    try:
+        wanted.demand(" ".join(argv), "")
+    except Unmet:
+        return False
+    return True

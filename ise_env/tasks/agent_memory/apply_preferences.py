@@ -10,6 +10,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, Text, TextMatch
@@ -62,8 +63,8 @@ NOTED = re.compile(r"preference of (.+?): (\w+): (.+)$")
 class Params(KitParams):
     """How many notes contradict each other, and how long the letter is."""
 
-    paragraphs: int
-    changes: int
+    paragraphs: int = Field(ge=2, le=5)
+    changes: int = Field(ge=1, le=4)
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, JsonEquals
@@ -55,7 +56,7 @@ questions than the answer.
 class Params(KitParams):
     """How many questions there are."""
 
-    questions: int
+    questions: int = Field(ge=4, le=7)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Delegated, JsonEquals, Said
@@ -81,7 +82,7 @@ print("all:", f'{sum(r["total"] for r in rows):.2f}')
 class Params(KitParams):
     """How many branches send sheets."""
 
-    branches: int
+    branches: int = Field(ge=2, le=4)
 
 
 @dataclass(frozen=True)

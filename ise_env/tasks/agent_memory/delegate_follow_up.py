@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Delegated, Said, Text, TextMatch, Tree, Unchanged
@@ -41,7 +42,7 @@ done"""
 class Params(KitParams):
     """How many scans there are, and the sub-agent's label."""
 
-    scans: int
+    scans: int = Field(ge=12, le=32)
     label: str
 
 

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -56,7 +57,7 @@ Item = tuple[int, str, str, str]
 class Params(KitParams):
     """How many follow-ups there are, and today."""
 
-    items: int
+    items: int = Field(ge=7, le=18)
     today: str
     later: str
 

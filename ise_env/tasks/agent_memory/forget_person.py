@@ -8,6 +8,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, NeverSaid, Said, Text, TextMatch
@@ -53,7 +54,7 @@ ABOUT = (
 class Params(KitParams):
     """How many lines are about the person."""
 
-    lines: int
+    lines: int = Field(ge=4, le=11)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -48,8 +49,8 @@ Seen = tuple[str, str]
 class Params(KitParams):
     """How many people, how many mentions, since when they count."""
 
-    people: int
-    mentions: int
+    people: int = Field(ge=5, le=10)
+    mentions: int = Field(ge=12, le=40)
     since: str
 
 

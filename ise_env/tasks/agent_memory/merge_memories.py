@@ -8,6 +8,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -49,7 +50,7 @@ class Params(KitParams):
 
     first: str
     second: str
-    topics: int
+    topics: int = Field(ge=6, le=15)
     dotted: bool
     """Whether the second file writes its dates as 31.12.2025."""
 

@@ -9,6 +9,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -63,8 +64,8 @@ SUBJECTS = {
 class Params(KitParams):
     """How many subjects, and on how many days a fact has to be noted."""
 
-    subjects: int
-    least: int
+    subjects: int = Field(ge=6, le=11)
+    least: int = Field(ge=3, le=4)
 
 
 @dataclass(frozen=True)

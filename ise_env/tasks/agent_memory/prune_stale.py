@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -53,9 +54,9 @@ TEXTS = (
 class Params(KitParams):
     """How many entries, what day it is, how far ahead to look."""
 
-    entries: int
+    entries: int = Field(ge=8, le=20)
     today: str
-    days: int
+    days: int = Field(ge=5, le=11)
 
 
 @dataclass(frozen=True)

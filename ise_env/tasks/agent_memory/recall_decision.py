@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Text, TextMatch
@@ -58,7 +59,7 @@ class Params(KitParams):
     """What was decided, and in how many sessions it can hide."""
 
     subject: str
-    sessions: int
+    sessions: int = Field(ge=6, le=16)
     torn: bool
     """Whether one log ends in the middle of a line."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Text, TextMatch
@@ -31,7 +32,7 @@ SENTENCES = (
 class Params(KitParams):
     """How many notes about how many topics."""
 
-    notes: int
+    notes: int = Field(ge=8, le=26)
     topics: tuple[str, ...]
 
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -60,7 +61,7 @@ What the user asked to remember, one line for each subject, in alphabetical orde
 class Params(KitParams):
     """How many sessions there are, and what is asked about in the end."""
 
-    sessions: int
+    sessions: int = Field(ge=6, le=12)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, Said, Text, TextMatch
@@ -51,7 +52,7 @@ class Params(KitParams):
     """Whom it is about, and among how many sessions."""
 
     supplier: str
-    sessions: int
+    sessions: int = Field(ge=6, le=13)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import date
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Text, TextMatch
@@ -64,7 +65,7 @@ class Params(KitParams):
     """What was decided, and how much else."""
 
     subject: str
-    decisions: int
+    decisions: int = Field(ge=4, le=9)
 
 
 @dataclass(frozen=True)
@@ -245,7 +246,7 @@ class SupersedeDecision(Kit[Params]):
             return f"I looked again; what holds:\n{shown.text.strip()}"
         (shown,) = yield sh(f"tail -n 3 {_file(p)}; grep -c superseded {_file(p)}")
         *section, old = shown.text.strip().splitlines()
-        return f"The last section is `{' / '.join(section)}`; superseded so far: {old}."
+        return f"The last section is `{' / '.join(section)}`; superseded in all: {old}."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The first proposal; the old decision overwritten."""

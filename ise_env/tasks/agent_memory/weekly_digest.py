@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -57,7 +58,7 @@ class Params(KitParams):
     """Which week, how many things."""
 
     monday: str
-    things: int
+    things: int = Field(ge=8, le=12)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Said, Text, TextMatch
@@ -28,7 +29,7 @@ Target = dict[str, list[str] | str]
 class Params(KitParams):
     """How many lists there are to make from sources."""
 
-    lists: int
+    lists: int = Field(ge=5, le=14)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Hash, JsonLines, Said, TextMatch, Tree
@@ -28,7 +28,7 @@ SIZES = {"simple": 6, "medium": 11, "complex": 20}
 class Params(KitParams):
     """How many messages are dead."""
 
-    letters: int
+    letters: int = Field(ge=6, le=20)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,6 @@ class DrainDeadLetters(Kit[Params]):
                 f"stand in {f}/delivered.jsonl, and tell me the sum in cents",
                 label="the sum that was delivered",
                 facts=(Fact("table", table), Fact("delivered", f"{f}/delivered.jsonl")),
-                artifacts=(table,),
             ),
         )
 
@@ -221,12 +220,12 @@ class DrainDeadLetters(Kit[Params]):
         return self._drain(p) if subgoal == "drain" else self._sum(p)
 
     def review(self, p: Params, subgoal: str) -> Solution:
-        """See what is left, or look at the last delivery."""
+        """See what is left, or add up once more."""
+        if subgoal == "sum":
+            return (yield from self._sum(p))
         (shown,) = yield sh("ls dead | wc -l; tail -n 1 delivered.jsonl", workdir=p.folder)
         left, _, last = shown.text.strip().partition("\n")
-        if subgoal == "drain":
-            return f"I looked again: {left} left in dead."
-        return f"I looked again; the last delivery was {json.loads(last)['id']}."
+        return f"I looked again: {left} left in dead, and {json.loads(last)['id']} went out last."
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Everything sent, also what was delivered; giving up at the first busy answer."""

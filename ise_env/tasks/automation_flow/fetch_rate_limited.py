@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, JsonLines, Processes, Said, Text, TextMatch
@@ -15,7 +16,7 @@ from ise_env.rewards.spec import Check
 from ise_env.tasks.automation_flow._fetch_rate_limited_texts import API, FETCH, SERVER
 from ise_env.tasks.draw import Draw, content_seed, money, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import files, untouched
+from ise_env.tasks.seeding import files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, plural, read, sh
 from ise_env.tasks.surroundings import surroundings
 
@@ -25,9 +26,9 @@ PAGES = {"simple": 6, "medium": 9, "complex": 14}
 class Params(KitParams):
     """Where the server listens, and how patient it is."""
 
-    port: int
-    burst: int
-    pages: int
+    port: int = Field(ge=7300, le=7399)
+    burst: int = Field(ge=4, le=5)
+    pages: int = Field(ge=6, le=14)
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class FetchRateLimited(Kit[Params]):
         w, log = world(p), f"{p.folder}/server/access.log"
         run = (
             f"cd {p.folder}\nsetsid python3 server.py >/dev/null 2>&1 <<'SPEC' &\n{w.spec}\nSPEC\n"
-            "for _ in $(seq 400); do [ -e server/up ] && break; sleep 0.02; done; rm server/up"
+            f"{until_there('server/up')}\nrm server/up"
         )
         return Seed(files(w.contents | {log: "started\n"}), (run,))
 

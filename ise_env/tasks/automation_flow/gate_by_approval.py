@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, Command, CsvRows, Said, TextMatch
@@ -29,9 +30,9 @@ class Params(KitParams):
     """The day of the run, and the rules' figures."""
 
     day: date
-    days: int
-    limit: int
-    jobs: int
+    days: int = Field(ge=7, le=30)
+    limit: int = Field(ge=40_000, le=120_000)
+    jobs: int = Field(ge=8, le=24)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Said, Text, TextMatch, Tree
@@ -83,7 +84,7 @@ SIZES = {"simple": 18, "medium": 40, "complex": 90}
 class Params(KitParams):
     """How many contacts there are."""
 
-    contacts: int
+    contacts: int = Field(ge=18, le=90)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Said
@@ -28,7 +28,7 @@ Task = dict[str, list[str] | int]
 class Params(KitParams):
     """How many tasks the workflow has."""
 
-    tasks: int
+    tasks: int = Field(ge=8, le=22)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Sqlite
@@ -28,8 +29,8 @@ Cells = tuple[str, str, str, str, str]
 class Params(KitParams):
     """How many feeds, and rows in each."""
 
-    feeds: int
-    rows: int
+    feeds: int = Field(ge=3, le=6)
+    rows: int = Field(ge=10, le=30)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, TextMatch
@@ -62,9 +63,9 @@ class Params(KitParams):
     """Which steps there are, and the figures in them."""
 
     steps: tuple[str, ...]
-    rate: int
-    top: int
-    rows: int
+    rate: int = Field(ge=5, le=29)
+    top: int = Field(ge=3, le=7)
+    rows: int = Field(ge=12, le=40)
 
 
 @dataclass(frozen=True)

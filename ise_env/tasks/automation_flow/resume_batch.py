@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Said, Text, TextMatch
@@ -64,7 +65,7 @@ class Params(KitParams):
 
     kind: str
     field: str
-    items: int
+    items: int = Field(ge=8, le=24)
     torn: bool
     """Whether the last row was written in part."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Exists, Hash, JsonEquals, Said, Text, TextMatch
@@ -23,11 +24,11 @@ from ise_env.workspaces.protocol import SeedFile
 class Params(KitParams):
     """The release to deploy, and the one that is good."""
 
-    major: int
-    new: int
-    bad: int
+    major: int = Field(ge=2, le=8)
+    new: int = Field(ge=5, le=29)
+    bad: int = Field(ge=1, le=3)
     """How many releases before it are bad."""
-    orders: int
+    orders: int = Field(ge=8, le=60)
 
 
 @dataclass(frozen=True)

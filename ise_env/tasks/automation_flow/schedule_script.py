@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CronLine, Exists, Text, TextMatch
@@ -30,9 +31,9 @@ class Params(KitParams):
 
     script: str
     days: str
-    hour: int
-    minute: int
-    tables: int
+    hour: int = Field(ge=5, le=22)
+    minute: int = Field(ge=1, le=59)
+    tables: int = Field(ge=3, le=8)
     at_first: str = ""
     """The script's name that this person asks for before they change their mind."""
 

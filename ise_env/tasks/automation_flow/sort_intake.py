@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Exists, Said, Tree
@@ -28,7 +29,7 @@ class Params(KitParams):
     """How many uploads wait."""
 
     script: str
-    uploads: int
+    uploads: int = Field(ge=6, le=18)
 
 
 @dataclass(frozen=True)

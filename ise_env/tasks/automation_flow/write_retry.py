@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Exists, Said, Text, TextMatch
@@ -58,11 +59,11 @@ class Params(KitParams):
     """The form of a line, and how stubborn the command is."""
 
     line: str
-    fatal: int
+    fatal: int = Field(ge=0, le=99)
     """0: there is no such rule."""
-    failures: int
-    status: int
-    tries: int
+    failures: int = Field(ge=2, le=4)
+    status: int = Field(ge=1, le=49)
+    tries: int = Field(ge=4, le=8)
 
 
 @dataclass(frozen=True)

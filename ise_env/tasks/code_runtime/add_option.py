@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -83,8 +84,8 @@ class Params(KitParams):
 
     subject: str
     options: tuple[str, ...]
-    minimum: int
-    rows: int
+    minimum: int = Field(ge=20, le=44)
+    rows: int = Field(ge=9, le=28)
 
 
 @dataclass(frozen=True)

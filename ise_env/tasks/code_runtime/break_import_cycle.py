@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, TextMatch
@@ -53,7 +54,7 @@ class Params(KitParams):
     """Whether three modules are in it, not two."""
     base: bool
     """Whether two constants are needed on both sides, not one."""
-    rows: int
+    rows: int = Field(ge=8, le=29)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, TextMatch
@@ -43,7 +44,7 @@ class Params(KitParams):
     """Which function, how few steps it may take, and what is measured."""
 
     slow: str
-    limit: int
+    limit: int = Field(ge=24000, le=40000)
     sizes: tuple[int, ...]
 
 

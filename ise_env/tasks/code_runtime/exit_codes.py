@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -30,9 +31,9 @@ class Params(KitParams):
     """How many menus there are, and how long."""
 
     project: str
-    menus: int
-    dishes: int
-    bad: int
+    menus: int = Field(ge=3, le=8)
+    dishes: int = Field(ge=6, le=16)
+    bad: int = Field(ge=1, le=4)
 
 
 @dataclass(frozen=True)

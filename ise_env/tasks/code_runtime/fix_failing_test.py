@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Exists
@@ -34,7 +35,7 @@ class Params(KitParams):
 
     bug: str
     project: str
-    extra_modules: int
+    extra_modules: int = Field(ge=1, le=3)
 
 
 @dataclass(frozen=True)

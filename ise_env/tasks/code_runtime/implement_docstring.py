@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -59,7 +60,7 @@ class Params(KitParams):
 
     spec: str
     project: str
-    rows: int
+    rows: int = Field(ge=6, le=40)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Text, TextMatch
@@ -59,12 +60,12 @@ RULES = """\
 class Params(KitParams):
     """Versions that are there, and the one that is not."""
 
-    minor: int
-    pinned: int
+    minor: int = Field(ge=2, le=8)
+    pinned: int = Field(ge=1, le=11)
     """Patch number that `requirements.txt` asks for."""
     there: tuple[int, ...]
     """Patch numbers in the folder, under the same minor number."""
-    rows: int
+    rows: int = Field(ge=4, le=11)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Text, TextMatch
@@ -37,7 +38,7 @@ class Params(KitParams):
     """How many modules use the library."""
 
     project: str
-    modules: int
+    modules: int = Field(ge=3, le=9)
 
 
 @dataclass(frozen=True)
@@ -217,10 +218,11 @@ class MigrateLibrary(Kit[Params]):
             if saved.failed:
                 return f"{path} could not be written: {saved.text}"
         (after,) = yield sh(_STRICT, **_in(p))
+        errors = found(r"errors=(\d+)", before.text, "0")
         (left,) = yield sh(f"grep -nE '{_OLD_NAMES}' books/*.py || echo none", **_in(p))
         return (
             f"{plural(len(paths) - leave, 'module')} moved to the new calls. With warnings as "
-            f"errors the tests said {last_line(before.text)} before and say "
+            f"errors the tests ended with {plural(errors, 'error')} before and say "
             f"{last_line(after.text)} now; old names left: {last_line(left.text)}."
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Text, TextMatch
@@ -37,8 +38,8 @@ class Params(KitParams):
     """Which script, and how much data lies beside it."""
 
     report: str
-    tables: int
-    rows: int
+    tables: int = Field(ge=1, le=4)
+    rows: int = Field(ge=16, le=70)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -26,7 +27,7 @@ class Params(KitParams):
     """What is wrong with the build, and how much there is to summarise."""
 
     faults: tuple[str, ...]
-    readings: int
+    readings: int = Field(ge=12, le=44)
 
 
 @dataclass(frozen=True)

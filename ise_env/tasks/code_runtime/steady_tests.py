@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command
@@ -20,7 +21,7 @@ from ise_env.tasks.codebase import below, surroundings
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import files, untouched
-from ise_env.tasks.steps import edit, found, last_line, read, sh, write
+from ise_env.tasks.steps import edit, found, last_line, plural, read, sh, write
 
 RUNS = """\
 import json, subprocess, sys
@@ -46,7 +47,7 @@ class Params(KitParams):
     """Which leak, and the number of an order that shows it."""
 
     leak: str
-    number: int
+    number: int = Field(ge=1, le=999)
 
 
 @dataclass(frozen=True)
@@ -250,9 +251,10 @@ class SteadyTests(Kit[Params]):
             f"{run}; cp /tmp/now.py {leak.module}.py",
             **_in(p),
         )
+        shown = found(r"(?:failures|errors)=(\d+)", before.text, "0")
         return (
-            f"{path} is there: {last_line(now.text)} with the module as it is now, "
-            f"{last_line(before.text)} as it was before."
+            f"{path} is there: {last_line(now.text)} with the module as it is now, and as it was "
+            f"before {plural(shown, 'failure')}."
         )
 
 

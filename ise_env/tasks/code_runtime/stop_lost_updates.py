@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, JsonEquals, Said, TextMatch
@@ -24,7 +25,7 @@ class Params(KitParams):
     """How much waits to be booked."""
 
     item: str
-    pending: int
+    pending: int = Field(ge=6, le=24)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import ChatNotPosted, ChatPosted, TextMatch
@@ -25,7 +26,7 @@ RELEASES = {"simple": 4, "medium": 8, "complex": 12}
 class Params(KitParams):
     """How long the changelog is."""
 
-    releases: int
+    releases: int = Field(ge=4, le=12)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class AnnounceRelease(Kit[Params]):
     description = "Post the newest changes to a channel, then tell whoever is on duty."
     obstacle = "the channel that the user names is archived; its topic says where it went"
     folders = ("release-desk", "ship-room", "launch-notes")
+    people = True
     requires = ("curl",)
     params = Params
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, MailNotSent, MailSent, TextMatch
@@ -26,7 +27,7 @@ ROWS = {"simple": 60, "medium": 140, "complex": 300}
 class Params(KitParams):
     """How long the table is."""
 
-    rows: int
+    rows: int = Field(ge=60, le=300)
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ class AnswerWithFigure(Kit[Params]):
     description = "Reply to the newest mail of a thread with a total, then note what was answered."
     obstacle = "a later mail of the thread corrects the question"
     folders = ("takings", "branch-figures", "shop-letters")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, MailNotSent, MailSent, TextMatch
@@ -23,7 +24,7 @@ ROWS = {"simple": 8, "medium": 14, "complex": 24}
 class Params(KitParams):
     """How long the list is."""
 
-    rows: int
+    rows: int = Field(ge=8, le=24)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class AskColleague(Kit[Params]):
     description = "Find out what is missing in a list, ask who knows by mail, fill in the answer."
     obstacle = "the answer comes by mail after the question, and the former keeper is still listed"
     folders = ("shelf-list", "store-rooms", "spare-parts")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import ChatNotPosted, ChatPosted, CsvRows, TextMatch
@@ -26,7 +27,7 @@ REPORTS = {"simple": 6, "medium": 10, "complex": 16}
 class Params(KitParams):
     """How many reports there are."""
 
-    reports: int
+    reports: int = Field(ge=6, le=16)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class ChatTickets(Kit[Params]):
     description = "Collect reports and their state from a chat channel; answer the oldest open one."
     obstacle = "the channel has several pages, and not every message with a number is a report"
     folders = ("caretaker-desk", "repairs", "breakdowns")
+    people = True
     requires = ("curl",)
     params = Params
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import ChatPosted, CsvRows, MailNotSent, NeverSaid, TextMatch
@@ -31,7 +32,7 @@ GRIEFS = (
 class Params(KitParams):
     """How many complain."""
 
-    size: int
+    size: int = Field(ge=9, le=24)
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def world(p: Params) -> World:
             Mail(sender=who.address, subject=f"{d.pick(subjects)}: order {d.integer(1000, 9999)}",
                  body=body, when=when)
         )  # fmt: skip
-        if d.chance(0.4):
+        if d.chance(0.4) or number == 0:  # there is an answer in any case
             quoted = "".join(f"> {line}\n" for line in body.splitlines())
             letters.append(
                 Mail(
@@ -112,8 +113,10 @@ class ComplaintsDigest(Kit[Params]):
     name = "comms-social/complaints-digest"
     title = "Count complaints by article and tell a channel"
     description = "Count complaint mails by article in a table, then post the worst to the chat."
+    version = 2
     obstacle = "answers quote the complaints, and customers' details must not leave the mailbox"
     folders = ("complaints", "quality-desk", "returns-desk")
+    people = True
     requires = ("curl",)
     params = Params
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import AttachmentMatch, Hash, MailNotSent, MailSent, TextMatch
@@ -24,7 +25,7 @@ SUPPLIERS = {"simple": 3, "medium": 5, "complex": 7}
 class Params(KitParams):
     """How many suppliers write."""
 
-    suppliers: int
+    suppliers: int = Field(ge=3, le=7)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class ForwardInvoice(Kit[Params]):
     description = "Save the attachment of the right mail, then mail it to the accountant."
     obstacle = "a later mail replaces the invoice, and two colleagues share a first name"
     folders = ("incoming-bills", "supplier-post", "bills")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import MailNotSent, MailSent, Said, TextMatch
@@ -23,7 +24,7 @@ SIZES = {"simple": 4, "medium": 6, "complex": 8}
 class Params(KitParams):
     """How many are on the team."""
 
-    size: int
+    size: int = Field(ge=4, le=8)
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class InviteTeam(Kit[Params]):
     description = "Mail everybody on a list on their own; find out who came after the one who left."
     obstacle = "one address is refused, and the refusal names whom to write to instead"
     folders = ("kickoff", "team-days", "project-circle")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, MailNotSent, MailSent, TextMatch
@@ -37,7 +38,7 @@ Lists = Generator[Sequence[ToolCall], list[ToolReply], tuple[list[dict[str, str]
 class Params(KitParams):
     """How many customers there are."""
 
-    size: int
+    size: int = Field(ge=5, le=12)
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,7 @@ class MailMerge(Kit[Params]):
     description = "Fill a letter for each line of a list, spare those who want none, keep a log."
     obstacle = "the list of those who want no mail spells addresses in another case"
     folders = ("subscribers", "price-letters", "client-mail")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

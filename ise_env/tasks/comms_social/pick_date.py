@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import ChatNotPosted, ChatPosted, MailNotSent, MailSent, TextMatch
@@ -26,7 +27,7 @@ SIZES = {"simple": 4, "medium": 6, "complex": 8}
 class Params(KitParams):
     """How many vote."""
 
-    size: int
+    size: int = Field(ge=4, le=8)
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,7 @@ class PickDate(Kit[Params]):
     description = "Read votes in a chat channel, announce the date there, and mail it to a guest."
     obstacle = "votes lie on several pages of the channel, and people voted twice"
     folders = ("guest-talk", "open-evening", "reading-night")
+    people = True
     requires = ("curl",)
     params = Params
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import MailNotSent, MailSent, Text, TextMatch
@@ -24,7 +25,7 @@ SIZES = {"simple": 6, "medium": 9, "complex": 13}
 class Params(KitParams):
     """How many were asked."""
 
-    size: int
+    size: int = Field(ge=6, le=13)
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,7 @@ class RemindMissing(Kit[Params]):
     description = "Find out who of a list has not answered a mail, list them, and remind them."
     obstacle = "an automatic reply is no answer, and somebody answered who was not asked"
     folders = ("opinion-round", "feedback-round", "staff-poll")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, MailNotSent, MailSent, TextMatch
@@ -26,7 +27,7 @@ THREADS = {"simple": 3, "medium": 4, "complex": 6}
 class Params(KitParams):
     """How many threads there are."""
 
-    threads: int
+    threads: int = Field(ge=3, le=6)
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ class ThreadOverview(Kit[Params]):
     description = "Group mails into threads by their references; write to who began the longest."
     obstacle = "some answers have another subject, so only their references say where they belong"
     folders = ("mail-threads", "project-post", "discussions")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, MailNotSent, MailSent, TextMatch
@@ -24,7 +25,7 @@ SIZES = {"simple": 8, "medium": 14, "complex": 22}
 class Params(KitParams):
     """How long the table is."""
 
-    size: int
+    size: int = Field(ge=8, le=22)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class UpdateContacts(Kit[Params]):
     description = "Apply the changes of phone numbers that people mailed, and thank them."
     obstacle = "one change is corrected later, another comes from an address that nobody knows"
     folders = ("contact-book", "phone-list", "members-list")
+    people = True
     params = Params
 
     def draw(self, rng: np.random.Generator, persona: Persona, complexity: Complexity) -> Params:

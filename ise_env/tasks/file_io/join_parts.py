@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Hash, Said, TextMatch, Tree, Unchanged
@@ -67,9 +68,9 @@ for number, start in enumerate(range(0, len(lines), LINES), 1):
 class Params(KitParams):
     """How many parts, how long they are, how long a load may be."""
 
-    parts: int
-    lines: int
-    load: int
+    parts: int = Field(ge=11, le=23)
+    lines: int = Field(ge=10, le=60)
+    load: int = Field(ge=1, le=400)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Archive, Command, CsvRows, Said, Tree, Unchanged
@@ -102,7 +103,7 @@ CLOSINGS = ("Do call us if anything is not right.", "You need not answer this le
 class Params(KitParams):
     """How many people."""
 
-    people: int
+    people: int = Field(ge=8, le=30)
 
 
 @dataclass(frozen=True)
@@ -303,7 +304,7 @@ class MailMerge(Kit[Params]):
         quiet = found(r"^(\d+)$", silent.text)
         return (
             f"There are {plural(count, 'letter')}. {plural(quiet, 'person', 'people')} may get "
-            f"none; incomplete: {listed}."
+            f"none, for want of data: {listed}."
         )
 
     def _pack(self, p: Params) -> Solution:

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, JsonEquals, NeverSaid, Said
@@ -93,7 +94,7 @@ class Params(KitParams):
     """Which host, and how much there is to merge."""
 
     host: str
-    services: int
+    services: int = Field(ge=3, le=7)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Unchanged
@@ -76,7 +77,7 @@ WRITE = '        open(path, "wb").write(text.encode("utf-8"))\n'
 class Params(KitParams):
     """How many texts."""
 
-    count: int
+    count: int = Field(ge=9, le=30)
 
 
 @dataclass(frozen=True)

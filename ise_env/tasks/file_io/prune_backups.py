@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, Said, Text, TextMatch
@@ -66,9 +67,9 @@ print(sum(map(len, good.values())), "good")
 class Params(KitParams):
     """How far back the backups go, and the figures of the rule."""
 
-    days: int
-    daily: int
-    weekly: int
+    days: int = Field(ge=30, le=110)
+    daily: int = Field(ge=3, le=5)
+    weekly: int = Field(ge=2, le=6)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, Said, Text, TextMatch
@@ -21,8 +22,8 @@ PLACES = ("backup", "phone", "old-laptop", "to-sort", "usb-stick", "shared")
 class Params(KitParams):
     """How many originals and how many copies."""
 
-    originals: int
-    copies: int
+    originals: int = Field(ge=5, le=14)
+    copies: int = Field(ge=4, le=18)
     master: str
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch, Tree, Unchanged
@@ -36,7 +37,7 @@ class Params(KitParams):
     """How the camera names its files, and how many there are."""
 
     prefix: str
-    photos: int
+    photos: int = Field(ge=8, le=22)
     swaps: bool
     """Whether some new names are old names of other photos."""
     at_first: str = ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch, Tree, Unchanged
@@ -85,8 +86,8 @@ open("contents.md", "w").write("".join(lines))
 class Params(KitParams):
     """How many chapters, and where the new one goes."""
 
-    chapters: int
-    place: int
+    chapters: int = Field(ge=8, le=16)
+    place: int = Field(ge=3, le=5)
 
 
 @dataclass(frozen=True)

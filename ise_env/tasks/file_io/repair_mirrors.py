@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch, Unchanged
@@ -73,8 +74,8 @@ print(mended, "mended")
 class Params(KitParams):
     """How many files, and how many of them are damaged."""
 
-    count: int
-    damaged: int
+    count: int = Field(ge=8, le=26)
+    damaged: int = Field(ge=3, le=11)
 
 
 @dataclass(frozen=True)

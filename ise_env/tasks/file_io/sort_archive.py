@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Archive, Hash, Tree, Unchanged
@@ -24,7 +25,7 @@ KINDS = ("invoice", "receipt", "contract", "letter", "quote")
 class Params(KitParams):
     """How many documents, and where the archive really lies."""
 
-    documents: int
+    documents: int = Field(ge=8, le=24)
     kind: str
     """What the second step packs."""
     misplaced: bool

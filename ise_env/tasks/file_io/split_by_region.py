@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Said, TextMatch
@@ -75,8 +76,8 @@ class Params(KitParams):
 
     source: str
     column: str
-    rows: int
-    rejects: int
+    rows: int = Field(ge=30, le=200)
+    rejects: int = Field(ge=2, le=7)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Tree, Unchanged
@@ -103,7 +104,7 @@ for row in csv.DictReader(open("plan.csv")):
 class Params(KitParams):
     """How many files, and whose version wins a conflict."""
 
-    count: int
+    count: int = Field(ge=12, le=34)
     winner: str
 
 

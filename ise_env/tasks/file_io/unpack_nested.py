@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Tree, Unchanged
@@ -92,8 +93,8 @@ class Params(KitParams):
     delivery: str
     said: str
     """The path in the request; another one where the request is wrong."""
-    branches: int
-    documents: int
+    branches: int = Field(ge=2, le=4)
+    documents: int = Field(ge=3, le=7)
 
 
 @dataclass(frozen=True)

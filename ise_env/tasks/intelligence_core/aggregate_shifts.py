@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -75,9 +76,9 @@ open("over.txt", "w").write("".join(name + "\\n" for name in names))
 class Params(KitParams):
     """How many people and shifts, and the limit."""
 
-    people: int
-    shifts: int
-    limit: int
+    people: int = Field(ge=5, le=16)
+    shifts: int = Field(ge=8, le=20)
+    limit: int = Field(ge=24, le=64)
 
 
 @dataclass(frozen=True)

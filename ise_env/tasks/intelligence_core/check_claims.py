@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -81,8 +82,8 @@ with open("TARGET", "w") as file:
 class Params(KitParams):
     """How many claims, and how many do not hold."""
 
-    claims: int
-    wrong: int
+    claims: int = Field(ge=6, le=16)
+    wrong: int = Field(ge=2, le=5)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -84,8 +85,8 @@ with open("centres.csv", "w", newline="") as file:
 class Params(KitParams):
     """How many expenses, and how old a rate may be."""
 
-    expenses: int
-    days: int
+    expenses: int = Field(ge=14, le=90)
+    days: int = Field(ge=3, le=5)
 
 
 @dataclass(frozen=True)

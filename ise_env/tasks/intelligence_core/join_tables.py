@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said
@@ -43,8 +44,8 @@ class Params(KitParams):
     """Whose tables, and how long they are."""
 
     setting: str
-    people: int
-    orders: int
+    people: int = Field(ge=5, le=16)
+    orders: int = Field(ge=10, le=50)
 
 
 @dataclass(frozen=True)

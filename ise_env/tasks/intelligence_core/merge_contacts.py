@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Said, Text, TextMatch
@@ -70,7 +71,7 @@ with open("TARGET", "w") as file:
 class Params(KitParams):
     """How many people, which source comes first, which town is invited."""
 
-    people: int
+    people: int = Field(ge=12, le=38)
     order: tuple[str, str, str]
     town: str
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Sqlite
@@ -87,7 +88,7 @@ for row in sqlite3.connect(sys.argv[1]).execute(sys.argv[2]):
 class Params(KitParams):
     """How many members there are."""
 
-    members: int
+    members: int = Field(ge=10, le=60)
 
 
 @dataclass(frozen=True)

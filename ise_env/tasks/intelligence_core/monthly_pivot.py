@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said
@@ -49,10 +50,10 @@ class Params(KitParams):
     """What is measured, how long, and the rule's factor."""
 
     setting: str
-    rows: int
-    keys: int
-    months: int
-    factor: int
+    rows: int = Field(ge=40, le=240)
+    keys: int = Field(ge=2, le=4)
+    months: int = Field(ge=3, le=6)
+    factor: int = Field(ge=3, le=6)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Sqlite
@@ -33,8 +34,8 @@ class Params(KitParams):
     """The month in question and the size of the shop."""
 
     month: str
-    customers: int
-    orders: int
+    customers: int = Field(ge=8, le=45)
+    orders: int = Field(ge=30, le=260)
 
 
 @dataclass(frozen=True)

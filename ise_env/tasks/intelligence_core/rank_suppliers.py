@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, CsvRows, Said, Text, TextMatch
@@ -69,10 +70,10 @@ print(len(ranked), "ranked")
 class Params(KitParams):
     """How many offers, and what knocks one out."""
 
-    offers: int
+    offers: int = Field(ge=8, le=24)
     certificate: str
     day: str
-    weights: int
+    weights: int = Field(ge=0, le=1)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -24,7 +25,7 @@ class Params(KitParams):
     """Which month, and how much of it."""
 
     month: str
-    rows: int
+    rows: int = Field(ge=12, le=32)
     separators: bool
     """Whether the bank writes thousands separators, and a trailer line below its rows."""
 

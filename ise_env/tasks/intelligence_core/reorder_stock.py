@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -84,10 +85,10 @@ print("go out", f"{sent:.2f}")
 class Params(KitParams):
     """How many items, and the figures of the rule."""
 
-    items: int
-    days: int
-    safety: int
-    default: int
+    items: int = Field(ge=10, le=30)
+    days: int = Field(ge=21, le=30)
+    safety: int = Field(ge=2, le=5)
+    default: int = Field(ge=6, le=10)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -85,10 +86,10 @@ print(names[0], counts[names[0]])
 class Params(KitParams):
     """How many sensors and readings, and the rule's figures."""
 
-    sensors: int
-    readings: int
-    jump: int
-    limit: int
+    sensors: int = Field(ge=5, le=12)
+    readings: int = Field(ge=20, le=90)
+    jump: int = Field(ge=4, le=7)
+    limit: int = Field(ge=3, le=5)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -85,8 +86,8 @@ with open("summary.md", "w") as file:
 class Params(KitParams):
     """How many questions, and how many people answered."""
 
-    questions: int
-    people: int
+    questions: int = Field(ge=4, le=9)
+    people: int = Field(ge=24, le=150)
 
 
 @dataclass(frozen=True)

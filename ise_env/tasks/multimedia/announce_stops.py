@@ -7,6 +7,7 @@ from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, Said, Spoken, TextMatch
@@ -58,8 +59,8 @@ class Params(KitParams):
     """How the line speaks, and how long it is."""
 
     voice: str
-    speed: int
-    stops: int
+    speed: int = Field(ge=120, le=180)
+    stops: int = Field(ge=4, le=9)
 
 
 @dataclass(frozen=True)

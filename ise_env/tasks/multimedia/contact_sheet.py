@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Patch, Picture, Said
@@ -58,8 +59,8 @@ echo "$(ls pictures | wc -l) pictures, $(($(wc -l < places.csv) - 1)) placed"
 class Params(KitParams):
     """How many pictures, and how many in a row."""
 
-    pictures: int
-    columns: int
+    pictures: int = Field(ge=7, le=13)
+    columns: int = Field(ge=3, le=4)
 
 
 @dataclass(frozen=True)

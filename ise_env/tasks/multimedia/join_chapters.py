@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Sound
@@ -76,8 +77,8 @@ print(f"last chapter {rows[-1][1]} at {rows[-1][0]} ms of {whole}")
 class Params(KitParams):
     """How many chapters, and the gap between them."""
 
-    chapters: int
-    gap: int
+    chapters: int = Field(ge=4, le=9)
+    gap: int = Field(ge=300, le=800)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Sound
@@ -75,9 +76,9 @@ print(f"held back: {held}")
 class Params(KitParams):
     """The levels to reach and how many tracks there are."""
 
-    tracks: int
-    rms: int
-    peak: int
+    tracks: int = Field(ge=4, le=10)
+    rms: int = Field(ge=-19, le=-16)
+    peak: int = Field(ge=-3, le=-1)
 
 
 @dataclass(frozen=True)

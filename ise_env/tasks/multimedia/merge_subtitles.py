@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -37,8 +38,8 @@ END = "[end of reel]"
 class Params(KitParams):
     """How many reels, how many cues each."""
 
-    reels: int
-    cues: int
+    reels: int = Field(ge=2, le=3)
+    cues: int = Field(ge=5, le=12)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Spoken, Text, TextMatch
@@ -46,7 +47,7 @@ class Params(KitParams):
     """The day of the greeting, and how often the hours changed."""
 
     day: str
-    changes: int
+    changes: int = Field(ge=2, le=5)
 
 
 @dataclass(frozen=True)

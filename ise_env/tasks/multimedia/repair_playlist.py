@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -68,7 +69,7 @@ class Params(KitParams):
     """The playlist and how many entries it has."""
 
     name: str
-    entries: int
+    entries: int = Field(ge=7, le=16)
 
 
 @dataclass(frozen=True)

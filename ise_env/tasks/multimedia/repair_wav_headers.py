@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Said, Sound
@@ -71,7 +72,7 @@ print(f"total {total:.1f}")
 class Params(KitParams):
     """How many takes there are."""
 
-    takes: int
+    takes: int = Field(ge=5, le=12)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Picture, Said
@@ -69,7 +70,7 @@ KINDS = {"banner": (96, 120), "portrait": (60, 80), "thumbnail": (24, 32), "map"
 class Params(KitParams):
     """How many pictures there are, and how large a kind may be."""
 
-    pictures: int
+    pictures: int = Field(ge=4, le=11)
     limits: dict[str, int]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Text, TextMatch
@@ -37,9 +38,9 @@ SLATE = "[slate]"
 class Params(KitParams):
     """How far off they are, and how long the dialogue is."""
 
-    cues: int
-    offset: int
-    gap: int
+    cues: int = Field(ge=9, le=28)
+    offset: int = Field(ge=-4000, le=4000)
+    gap: int = Field(ge=20, le=80)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Said, Sound, Text, TextMatch
@@ -65,7 +66,7 @@ wc -l < tracks/all.m3u8
 class Params(KitParams):
     """How many songs were played."""
 
-    songs: int
+    songs: int = Field(ge=3, le=10)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Picture, Said
@@ -76,7 +77,7 @@ DROPPED = 'b"tEXt", b"iTXt", b"zTXt", b"eXIf", b"tIME"'
 class Params(KitParams):
     """How many pictures there are."""
 
-    pictures: int
+    pictures: int = Field(ge=5, le=12)
 
 
 @dataclass(frozen=True)

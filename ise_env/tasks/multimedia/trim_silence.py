@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Said, Sound, Text, TextMatch
@@ -72,7 +73,7 @@ print(f"saved {saved:.1f}")
 class Params(KitParams):
     """How many memos there are."""
 
-    memos: int
+    memos: int = Field(ge=4, le=9)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, CsvRows, Hash, Said
@@ -65,7 +67,7 @@ print(f"{len(moved)} files, bytes: {sum(os.path.getsize(path) for path in moved)
 class Params(KitParams):
     """How many different sounds there are."""
 
-    sounds: int
+    sounds: int = Field(ge=4, le=11)
 
 
 @dataclass(frozen=True)
@@ -87,9 +89,10 @@ def world(p: Params) -> World:
     library: dict[str, bytes] = {}
     kept: dict[str, bytes] = {}
     moves: dict[str, tuple[str, str]] = {}
+    sounds: list[bytes] = []
     for number in range(p.sounds):
-        parts = [Part(d.integer(2, 6) * 100, hz) for hz in d.some(PITCHES, 3)]
-        data = samples(parts)
+        data, near = _new(d, sounds)
+        sounds += (data, near)
         folders = d.some(("loops", "effects", "foley", "inbox"), 3)
         if number % 2:
             folders.append("masters")
@@ -105,12 +108,20 @@ def world(p: Params) -> World:
         for path in paths[1:]:
             moves[path.replace("library", "spare", 1)] = (path, paths[0])
         if number % 2 == 0:  # the same but for its end
-            near = samples([*parts[:-1], Part(parts[-1].ms, 1_100)])
             path = f"library/{folders[0]}/{names[p.sounds + number].replace(' ', '-')}.wav"
             library[path] = kept[path] = wav(near)
     contents: dict[str, str | bytes] = {f"{f}/{path}": data for path, data in library.items()}
     contents |= {**surroundings(p.content, f), f"{f}/SPARE.md": GUIDE}
     return World(contents, kept, moves)
+
+
+def _new(d: Draw, others: Collection[bytes]) -> tuple[bytes, bytes]:
+    """Samples, and the same but for their end; neither is among the others."""
+    while True:
+        parts = [Part(d.integer(2, 6) * 100, hz) for hz in d.some(PITCHES, 3)]
+        pair = samples(parts), samples([*parts[:-1], Part(parts[-1].ms, 1_100)])
+        if not set(pair) & set(others):
+            return pair
 
 
 class WeedSameSounds(Kit[Params]):
@@ -123,6 +134,7 @@ class WeedSameSounds(Kit[Params]):
     )
     tools = ("exec", "read")
     requires = ("python3",)
+    version = 2
     obstacle = "copies differ in their bytes, and recordings of one length differ at the end"
     folders = ("sound-library", "sample-pack", "effects-box")
     params = Params

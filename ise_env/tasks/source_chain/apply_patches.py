@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitFile, GitLog, Said, TextMatch
@@ -24,8 +25,8 @@ CONTRIB = "contrib"
 class Params(KitParams):
     """How many patches, and what main renamed meanwhile."""
 
-    patches: int
-    stale: int
+    patches: int = Field(ge=2, le=7)
+    stale: int = Field(ge=1, le=7)
     """Which patch no longer fits, from 1."""
     setting: str
     renamed: str

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitBranch, GitFile, GitLog, GitMerged, TextMatch
@@ -46,14 +47,14 @@ class Params(KitParams):
     """What was fixed, and for which release."""
 
     module: str
-    ticket: int
+    ticket: int = Field(ge=100, le=899)
     release: str
     """Branch is `release/<this>`."""
-    patch: int
+    patch: int = Field(ge=1, le=3)
     """Number of the last tag on that branch; the next one is asked for."""
     follow_up: bool
     """Whether the ticket took two commits."""
-    noise: int
+    noise: int = Field(ge=2, le=8)
 
 
 @dataclass(frozen=True)

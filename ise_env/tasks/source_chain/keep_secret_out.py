@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitFile, GitLacks, GitLog, GitMerged, TextMatch, Unchanged
@@ -29,8 +30,8 @@ class Params(KitParams):
     """Where the token is, and how much is not pushed yet."""
 
     file: str
-    unpushed: int
-    leak: int
+    unpushed: int = Field(ge=2, le=5)
+    leak: int = Field(ge=2, le=2)
     """Which of the unpushed commits has the file, from 1."""
 
 

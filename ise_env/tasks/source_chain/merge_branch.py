@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitBranch, GitFile, GitMerged, TextMatch
@@ -27,8 +28,8 @@ class Params(KitParams):
     """The branch, and how many settings both sides changed."""
 
     branch: str
-    conflicts: int
-    brings: int
+    conflicts: int = Field(ge=1, le=4)
+    brings: int = Field(ge=2, le=5)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitBranch, GitFile, GitLog, TextMatch
@@ -23,8 +24,8 @@ class Params(KitParams):
     """How much there is to put right."""
 
     topic: str
-    ticket: int
-    faults: int
+    ticket: int = Field(ge=100, le=999)
+    faults: int = Field(ge=2, le=4)
     """Of four kinds, the first so many."""
 
 
@@ -239,10 +240,10 @@ class PassCommitHook(Kit[Params]):
                 return f"{name} could not be mended: {changed.text}"
             (said,) = yield sh(attempt, **_in(p))
         count = len(state.text.strip().splitlines())
-        mended = "; ".join(complaints)
+        mended = "\n".join(complaints)
         return (
             f"{plural(count, 'file')} committed as `{last_line(said.text)}`. The hook wanted "
-            f"{plural(len(complaints), 'thing')} put right first: {mended}."
+            f"{plural(len(complaints), 'thing')} put right first:\n```\n{mended}\n```"
         )
 
     def _tag(self, p: Params) -> Solution:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import (
@@ -31,8 +32,8 @@ class Params(KitParams):
     """How much is to be pushed, and how much others pushed meanwhile."""
 
     repository: str
-    mine: int
-    others: int
+    mine: int = Field(ge=1, le=4)
+    others: int = Field(ge=1, le=5)
     tag: str
 
 

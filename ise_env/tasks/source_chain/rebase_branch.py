@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, GitFile, GitLog, GitMerged, TextMatch
@@ -26,9 +27,9 @@ class Params(KitParams):
     """The branch, and how much each side did since they parted."""
 
     branch: str
-    theirs: int
+    theirs: int = Field(ge=1, le=4)
     """Commits on the branch, a page each."""
-    ours: int
+    ours: int = Field(ge=1, le=3)
     """Pages that main got meanwhile."""
 
 
@@ -273,7 +274,7 @@ class RebaseBranch(Kit[Params]):
         fine = found(r"^(\d+) pages are fine", mended.text)
         changed = sum("pages/" in line for line in mended.text.splitlines())
         return (
-            f"The check failed with `{cause}`, because main renamed {missing} to {name}. "
+            f"The check had failed with `{cause}`, because main renamed {missing} to {name}. "
             f"{plural(changed, 'page')} changed, {fine} pages are fine, and main is at "
             f"`{last_line(moved.text)}`."
         )

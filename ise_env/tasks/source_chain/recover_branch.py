@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitBranch, GitFile, GitLog, GitMerged, Said, TextMatch
@@ -24,8 +25,8 @@ class Params(KitParams):
     topic: str
     remembered: str
     """What its owner thinks it was called; there never was such a branch."""
-    commits: int
-    others: int
+    commits: int = Field(ge=2, le=4)
+    others: int = Field(ge=1, le=6)
 
 
 @dataclass(frozen=True)

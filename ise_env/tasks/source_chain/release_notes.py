@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitBranch, GitFile, GitLog, TextMatch
@@ -31,7 +32,7 @@ class Params(KitParams):
 
     last: str
     next: str
-    commits: int
+    commits: int = Field(ge=5, le=14)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitClean, GitFile, GitLog, GitMerged, Said, Text, TextMatch
@@ -32,8 +33,8 @@ class Params(KitParams):
     """The file, and how much happened around it."""
 
     file: str
-    versions: int
-    after: int
+    versions: int = Field(ge=2, le=5)
+    after: int = Field(ge=2, le=11)
     """Commits since it was deleted."""
 
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, GitFile, GitLog, Said, TextMatch
@@ -62,7 +63,7 @@ print(json.dumps([quote(*case) for case in json.load(sys.stdin)]))
 class Params(KitParams):
     """How long the history is."""
 
-    commits: int
+    commits: int = Field(ge=6, le=15)
 
 
 @dataclass(frozen=True)

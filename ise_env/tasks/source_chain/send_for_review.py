@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import (
@@ -47,7 +48,7 @@ class Params(KitParams):
     ruled: str
     rules: tuple[int, ...]
     """Numbers of the broken rules, from 1."""
-    ticket: int
+    ticket: int = Field(ge=100, le=899)
 
 
 @dataclass(frozen=True)
@@ -249,7 +250,7 @@ class SendForReview(Kit[Params]):
                 mended.append(found(rf"^{number}\. (.*)\.$", rules.text))
         (after,) = yield sh("python3 -B -m unittest 2>&1 | tail -n 3", **_in(p))
         return (
-            f"{plural(len(failed), 'test')} failed. {ruled.module}.py keeps to "
+            f"{plural(len(failed), 'test')} had failed. {ruled.module}.py keeps to "
             f"this again: {'; '.join(mended)}. The tests now say {last_line(after.text)}."
         )
 

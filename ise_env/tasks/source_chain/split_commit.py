@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import GitBranch, GitFile, GitLog, TextMatch
@@ -43,7 +44,7 @@ class Params(KitParams):
     """What was fixed, and what else the commit did."""
 
     module: str
-    others: int
+    others: int = Field(ge=2, le=6)
     """How many other files it changed."""
     mixed: bool
     """Whether the module itself has some of the other change, too."""

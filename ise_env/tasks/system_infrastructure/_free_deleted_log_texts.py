@@ -44,10 +44,11 @@ START = """\
 set -eu
 cd "$(dirname "$0")"
 rm -f "run/$1.pid"
-setsid python3 worker.py "$1" </dev/null >/dev/null 2>&1 &
-for _ in $(seq 200); do
+exec 9<> <(:)  # nothing ever comes from here: to wait without starting anything
+setsid python3 worker.py "$1" </dev/null >/dev/null 2>&1 9<&- &
+for _ in $(seq 1000); do
   [ -s "run/$1.pid" ] && { echo "worker $1 is up"; exit 0; }
-  sleep 0.05
+  read -rt 0.01 -u 9 || true
 done
 echo "worker $1 did not come up" >&2
 exit 1

@@ -69,12 +69,15 @@ START = """\
 set -eu
 cd "$(dirname "$0")"
 mkdir -p logs
-lines=$(grep -c listening "logs/$1.log" 2>/dev/null || true)
-setsid python3 serve.py "$1" </dev/null >/dev/null 2>&1 &
-for _ in $(seq 200); do
-  [ "$(grep -c listening "logs/$1.log" 2>/dev/null || true)" != "$lines" ] && exit 0
+touch "logs/$1.log"
+mapfile -t before < "logs/$1.log"
+exec 9<> <(:)  # nothing ever comes from here: to wait without starting anything
+setsid python3 "$PWD/serve.py" "$1" </dev/null >/dev/null 2>&1 9<&- &
+for _ in $(seq 1000); do
+  mapfile -t now < "logs/$1.log"
+  [[ ${now[*]:${#before[@]}} == *listening* ]] && exit 0
   kill -0 $! 2>/dev/null || break
-  sleep 0.05
+  read -rt 0.01 -u 9 || true
 done
 tail -n 1 "logs/$1.log" >&2
 exit 1

@@ -10,6 +10,7 @@ from datetime import timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, Said
@@ -27,7 +28,7 @@ class Params(KitParams):
     """The day and the size of the log."""
 
     day: str
-    lines: int
+    lines: int = Field(ge=90, le=420)
 
 
 @dataclass(frozen=True)

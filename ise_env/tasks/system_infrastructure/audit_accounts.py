@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -76,8 +77,8 @@ class Params(KitParams):
     """The day of the audit, and how long an account may be idle."""
 
     day: date
-    idle: int
-    people: int
+    idle: int = Field(ge=30, le=120)
+    people: int = Field(ge=12, le=36)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said, Text, TextMatch
@@ -73,9 +74,9 @@ class Params(KitParams):
     """The day of the report and how far it looks ahead."""
 
     day: date
-    within: int
-    lead: int
-    hosts: int
+    within: int = Field(ge=20, le=60)
+    lead: int = Field(ge=7, le=21)
+    hosts: int = Field(ge=8, le=24)
 
 
 @dataclass(frozen=True)

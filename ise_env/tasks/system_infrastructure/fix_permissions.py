@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, TextMatch
@@ -40,8 +41,8 @@ class Params(KitParams):
     """Which policy, and how many files have drifted."""
 
     share: str
-    policy: int
-    number: int
+    policy: int = Field(ge=0, le=2)
+    number: int = Field(ge=8, le=30)
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, Processes, Said, Text, TextMatch
@@ -24,7 +25,7 @@ SIZES = {"simple": 4, "medium": 6, "complex": 9}
 class Params(KitParams):
     """How many queues there are."""
 
-    workers: int
+    workers: int = Field(ge=4, le=9)
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class FreeDeletedLog(Kit[Params]):
     name = "system-infrastructure/free-deleted-log"
     title = "Find the process that holds a deleted log"
     description = "Find the worker that keeps a deleted log open, stop it alone, start it again."
+    version = 2
     obstacle = "a pid file that names another worker's process"
     tools = ("exec", "process", "read", "write", "edit")
     requires = ("python3", "ps")

@@ -6,26 +6,27 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonEquals, Processes, Text, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import files, untouched
+from ise_env.tasks.seeding import files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, read, sh, write
 from ise_env.tasks.surroundings import surroundings
 from ise_env.tasks.system_infrastructure._free_port_texts import PREVIEW, README, SERVE, START
-from ise_env.workspaces.protocol import SeedFile
+from ise_env.workspaces.protocol import WORKDIR, SeedFile
 
 
 class Params(KitParams):
     """The app that has to start, and how much runs beside it."""
 
     app: str
-    port: int
-    previews: int
-    apps: int
+    port: int = Field(ge=8100, le=8499)
+    previews: int = Field(ge=2, le=5)
+    apps: int = Field(ge=1, le=3)
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class FreePort(Kit[Params]):
     name = "system-infrastructure/free-port"
     title = "Free a port and start the service it belongs to"
     description = "Find what listens on a service's port, stop that alone, and start the service."
+    version = 2
     obstacle = "the port is taken, and a port file names another process than the one that has it"
     tools = ("exec", "process", "read", "write", "edit")
     requires = ("python3", "ss", "curl")
@@ -105,8 +107,7 @@ class FreePort(Kit[Params]):
             lines.append(
                 f"cd $base/previews/{person}; cp port.txt keep; echo {port} > port.txt\n"
                 f"setsid python3 $base/previews/{person}/preview.py </dev/null >/dev/null 2>&1 &\n"
-                "for _ in $(seq 400); do [ -e up ] && break; sleep 0.02; done\n"
-                "rm up; mv keep port.txt"
+                f"{until_there('up')}\nrm up; mv keep port.txt"
             )
         lines += [f"cd $base; ./start.sh {name}" for name in w.running]
         return Seed((*files(w.contents), start), ("\n".join(lines),))
@@ -150,8 +151,11 @@ class FreePort(Kit[Params]):
         def app(name: str) -> TextMatch:
             return _python(f"\\S*serve.py {name}")
 
+        def other(name: str) -> TextMatch:
+            return _python(f"{WORKDIR}/{f}/serve.py {name}")
+
         others = {person: preview(person) for person in w.ports if person != w.holder}
-        others |= {name: app(name) for name in w.running}
+        others |= {name: other(name) for name in w.running}
         return (
             JsonEquals(
                 id="holder",

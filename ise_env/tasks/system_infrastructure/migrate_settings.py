@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -28,8 +28,8 @@ SECRETS = ("password", "token", "secret")
 class Params(KitParams):
     """How much there is to migrate."""
 
-    sections: int
-    overrides: int
+    sections: int = Field(ge=3, le=9)
+    overrides: int = Field(ge=1, le=5)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -85,7 +86,7 @@ class Params(KitParams):
     """Which service, and what is wrong with it."""
 
     service: str
-    faults: int
+    faults: int = Field(ge=1, le=5)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Hash, JsonEquals, Said, Sqlite
@@ -45,7 +46,7 @@ class Params(KitParams):
     """The room that is asked about, and how many bookings there are."""
 
     room: str
-    rows: int
+    rows: int = Field(ge=60, le=700)
 
 
 Row = tuple[int, str, str, int]

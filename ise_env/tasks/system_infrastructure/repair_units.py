@@ -8,6 +8,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, Text, TextMatch
@@ -31,7 +32,7 @@ class Params(KitParams):
     """What is broken."""
 
     faults: tuple[str, ...]
-    units: int
+    units: int = Field(ge=5, le=10)
     added: str
 
 

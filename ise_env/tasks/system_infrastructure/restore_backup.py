@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Hash, JsonEquals, Said, Text, TextMatch, Tree
@@ -45,8 +46,8 @@ class Params(KitParams):
     """How many files there are, and how many of the newest archives are damaged."""
 
     day: date
-    names: int
-    damaged: int
+    names: int = Field(ge=5, le=12)
+    damaged: int = Field(ge=1, le=3)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Command, Said, TextMatch, Tree
@@ -32,9 +33,9 @@ POLICY = """\
 class Params(KitParams):
     """How many services there are, and how much of each is kept."""
 
-    services: int
-    keep: int
-    most: int
+    services: int = Field(ge=2, le=6)
+    keep: int = Field(ge=3, le=5)
+    most: int = Field(ge=6, le=14)
 
 
 @dataclass(frozen=True)

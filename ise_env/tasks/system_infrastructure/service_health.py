@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Processes, Said, Text, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
-from ise_env.tasks.seeding import csv_text, files, untouched
+from ise_env.tasks.seeding import csv_text, files, until_there, untouched
 from ise_env.tasks.steps import found, last_line, plural, read, sh
 from ise_env.tasks.surroundings import surroundings
 from ise_env.tasks.system_infrastructure._service_health_texts import FLEET, PROGRAM, RULES
@@ -25,7 +26,7 @@ SIZES = {"simple": 5, "medium": 8, "complex": 14}
 class Params(KitParams):
     """How many services there are."""
 
-    services: int
+    services: int = Field(ge=5, le=14)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class ServiceHealth(Kit[Params]):
         w = world(p)
         run = (
             f"cd {p.folder}\nsetsid python3 fleet.py >/dev/null 2>&1 <<'SPEC' &\n{w.spec}\nSPEC\n"
-            "for _ in $(seq 400); do [ -e logs/up ] && break; sleep 0.02; done; rm logs/up"
+            f"{until_there('logs/up')}\nrm logs/up"
         )
         return Seed(files(w.contents), (run,))
 

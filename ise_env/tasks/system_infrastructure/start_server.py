@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import Absent, JsonEquals, Said, Text, TextMatch
@@ -104,7 +105,7 @@ class Params(KitParams):
     """Which shelf is asked for, and the size of the stock."""
 
     shelf: str
-    rows: int
+    rows: int = Field(ge=20, le=160)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.services.spec import EPOCH, Page
@@ -39,7 +40,7 @@ NEWS = (
 class SiteParams(KitParams):
     """Parameters of kits whose difficulty is one number."""
 
-    size: int
+    size: int = Field(ge=4, le=120)
 
 
 class SiteKit(Kit[SiteParams]):

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import JsonLines, Said, Text, TextMatch
@@ -49,8 +50,8 @@ print(len(kept), "kept,", len(rejected), "rejected")
 class Params(KitParams):
     """How many records, and how many of their lines are torn."""
 
-    records: int
-    torn: int
+    records: int = Field(ge=10, le=60)
+    torn: int = Field(ge=1, le=6)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said
@@ -31,7 +32,7 @@ class Params(KitParams):
     """What the page lists, and how much of it changed."""
 
     topic: str
-    rows: int
+    rows: int = Field(ge=8, le=24)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, Said
@@ -33,8 +34,8 @@ class Params(KitParams):
     """The shop, and how long its catalogue is."""
 
     shop: str
-    pages: int
-    style: int
+    pages: int = Field(ge=3, le=9)
+    style: int = Field(ge=0, le=2)
     """How prices are written."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from pydantic import Field
 
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, JsonEquals, Said
@@ -64,8 +65,8 @@ for row in cards.rows:
 class Params(KitParams):
     """How many products on how many pages."""
 
-    products: int
-    pages: int
+    products: int = Field(ge=7, le=28)
+    pages: int = Field(ge=2, le=5)
     currency: str
 
 

@@ -101,8 +101,8 @@ class Container:
             self.engine.call("ending a container", "kill", self.id)
         return self.gone(within_s)
 
-    def running(self) -> list[tuple[str, str]]:
-        """Ask the engine for numbers and command lines of what runs inside, oldest first.
+    def running(self) -> list[tuple[str, str, str]]:
+        """Ask the engine for what runs inside, oldest first: number, parent, command line.
 
         For engines whose processes are not this machine's; the first process is left out.
         """
@@ -111,7 +111,7 @@ class Container:
         rows = [row for row in top["Processes"] if not row[2].startswith("Z")]
         inside = {row[0] for row in rows}
         found = sorted((row for row in rows if row[1] in inside), key=lambda row: -int(row[3]))
-        return [(row[0], row[4]) for row in found]
+        return [(row[0], row[1], row[4]) for row in found]
 
     def receive(self, count: int) -> list[int]:
         """Take descriptors that the process inside has sent."""

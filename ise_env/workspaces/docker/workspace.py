@@ -54,7 +54,7 @@ class DockerWorkspace(EndingWorkspace):
         """Remember the tree and the processes as they are now."""
         self._open_place().call("remember")
         first = self._container.first
-        alive = births(first) if first >= 0 else (pid for pid, _ in self._container.running())
+        alive = births(first) if first >= 0 else (pid for pid, _, _ in self._container.running())
         self._known = frozenset(alive)
 
     def diff(self) -> list[FileChange]:
@@ -88,7 +88,11 @@ class DockerWorkspace(EndingWorkspace):
             if not self._channel.closed:
                 raise
             return ()
-        return tuple(ProcessView(tuple(line.split()), pid in self._known) for pid, line in found)
+        argv = {pid: tuple(line.split()) for pid, _, line in found}
+        return tuple(
+            ProcessView(argv[pid], pid in self._known, argv.get(parent, ()))
+            for pid, parent, _ in found
+        )
 
     def _left(self, running: tuple[ProcessView, ...]) -> FrozenWorkspace:
         return DockerFrozen(self._place, partial(self._checker, self._place), running)
