@@ -7,6 +7,8 @@ left here is what a person would write: required names first, then each property
 
 from __future__ import annotations
 
+import functools
+import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -27,16 +29,24 @@ def function_schema(name: str, description: str, params: type[BaseModel]) -> dic
         object on every call, with `parameters` holding `type`, `required` (when there is any)
         and `properties`, in this order.
     """
+    function = {"name": name, "description": description, "parameters": _parameters(params)}
+    return {"type": "function", "function": function}
+
+
+def _parameters(params: type[BaseModel]) -> dict[str, Any]:
+    parameters: dict[str, Any] = json.loads(_parameters_json(params))
+    return parameters
+
+
+@functools.cache  # pydantic takes a millisecond for a model, and every episode asks for all
+def _parameters_json(params: type[BaseModel]) -> str:
     schema = params.model_json_schema(by_alias=True)
     clean = _clean(schema, schema.get("$defs", {}))
     parameters: dict[str, Any] = {"type": "object"}
     if clean.get("required"):
         parameters["required"] = clean["required"]
     parameters["properties"] = clean.get("properties", {})
-    return {
-        "type": "function",
-        "function": {"name": name, "description": description, "parameters": parameters},
-    }
+    return json.dumps(parameters)
 
 
 def _clean(node: Any, definitions: dict[str, Any], within: tuple[str, ...] = ()) -> Any:

@@ -6,6 +6,7 @@ says of its children.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections import defaultdict
 from collections.abc import Collection, Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 from ise_env.workspaces.protocol import ProcessView
 
 _LONGEST = 4096
+
+_CHILDREN = "/proc/thread-self/children"
+"""Is there where the kernel lists children (CONFIG_PROC_CHILDREN)."""
 
 Birth = tuple[int, int]
 """Start of a process in ticks of the kernel's clock, and its number: together, which one it is."""
@@ -25,7 +29,17 @@ def births(first: int) -> list[Birth]:
     Args:
         first: Descriptor of the first process inside, which is not listed itself.
     """
-    return sorted(_parents(_pid(first)))
+    root = _pid(first)
+    if not os.path.exists(_CHILDREN):
+        return sorted(_parents(root))
+    found: list[Birth] = []
+    below = [root] if root > 0 else []
+    while below:
+        for pid in _children(below.pop()):
+            if (life := _life(pid)) is not None:
+                below.append(pid)
+                found.append((life[1], pid))
+    return sorted(found)
 
 
 def census(first: int, known: Collection[object]) -> tuple[ProcessView, ...]:
@@ -72,18 +86,33 @@ def _pid(descriptor: int) -> int:
     return next((int(line.split()[1]) for line in lines if line.startswith("Pid:")), -1)
 
 
+def _children(pid: int) -> list[int]:
+    """Numbers of a process's children: the work does not grow with what else the machine runs.
+
+    The kernel may leave some out while others end (proc_pid_task_children(5)): not for verdicts.
+    """
+    found: list[int] = []
+    for thread in Path(f"/proc/{pid}/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            found += map(int, thread.read_bytes().split())
+    return found
+
+
 def _everybody() -> Iterator[tuple[int, int, int]]:
-    """Number, parent and start of every process of the machine; see proc_pid_stat(5)."""
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            stat = Path(f"/proc/{name}/stat").read_text(errors="replace")
-        except OSError:
-            continue
-        fields = stat[stat.rfind(")") + 2 :].split()
-        if fields[0] not in "ZX":
-            yield int(name), int(fields[1]), int(fields[19])
+    """Number, parent and start of every process of the machine."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        if (life := _life(pid)) is not None:
+            yield pid, *life
+
+
+def _life(pid: int) -> tuple[int, int] | None:
+    """Parent and start of a process, None when it has ended; see proc_pid_stat(5)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return None
+    fields = stat[stat.rfind(b")") + 2 :].split()
+    return None if fields[0] in (b"Z", b"X") else (int(fields[1]), int(fields[19]))
 
 
 def _argv(pid: int) -> tuple[str, ...]:
