@@ -235,10 +235,14 @@ class RepairMirrors(Kit[Params]):
             return f"I looked again: {seen}."
         (left,) = yield sh(
             "for c in attic cellar office; do (cd $c; sha256sum --quiet -c ../MANIFEST.sha256 "
-            "2>/dev/null | wc -l); done",
+            "2>/dev/null | wc -l); done; wc -l < lost.txt",
             workdir=p.folder,
         )
-        return f"I checked again; still failing, copy by copy: {', '.join(left.text.split())}."
+        *counts, lost = left.text.split()
+        return (
+            f"I checked each copy against the list again. Lost for good: {lost}; files that do not "
+            f"fit it, copy by copy: {', '.join(counts)}."
+        )
 
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """Sizes compared; one copy taken for the good one."""

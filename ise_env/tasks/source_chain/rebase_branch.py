@@ -274,7 +274,7 @@ class RebaseBranch(Kit[Params]):
         fine = found(r"^(\d+) pages are fine", mended.text)
         changed = sum("pages/" in line for line in mended.text.splitlines())
         return (
-            f"The check had failed with `{cause}`, because main renamed {missing} to {name}. "
+            f"Until then the check ended with `{cause}`, because main renamed {missing} to {name}. "
             f"{plural(changed, 'page')} changed, {fine} pages are fine, and main is at "
             f"`{last_line(moved.text)}`."
         )

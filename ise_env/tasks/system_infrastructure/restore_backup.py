@@ -236,7 +236,9 @@ class RestoreBackup(Kit[Params]):
             (shown,) = yield sh("ls restored | wc -l; cat restore.json", workdir=p.folder)
             count = found(r"^(\d+)", shown.text)
             return f"I looked again: {plural(count, 'file')} in restored, and the note is there."
-        (left,) = yield sh("diff -q restored live | grep '^Only in restored'", workdir=p.folder)
+        (left,) = yield sh(
+            "diff -q restored live | grep '^Only in restored' || true", workdir=p.folder
+        )
         lines = [line for line in left.text.splitlines() if line.startswith("Only in")]
         return f"I compared once more; live still lacks {lines[0] if lines else 'nothing'}."
 
