@@ -18,7 +18,7 @@ import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -70,7 +70,7 @@ class Example:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say what it is worth")
-    parser.add_argument("--rejected", type=float, default=0.006)
+    parser.add_argument("--rejected", type=float, default=0.02)
     parser.add_argument("--show", action="store_true", help="print what is judged wrongly")
     options = parser.parse_args()
     examples = [e for e in gather() if e.scene.english]

@@ -76,7 +76,7 @@ def signs(voice: float, leave: float, act: str, rules: Collection[str]) -> dict[
         "leaves": 0.0 if leaving else max(leave, 0.0),
         "stays": -leave if leaving else 0.0,
         "rules": float(min(len(rules), 3)),
-        **{rule: 1.0 for rule in rules},
+        **dict.fromkeys(rules, 1.0),
     }
 
 
