@@ -37,7 +37,7 @@ def main() -> None:
         return
     for name in stale:
         (DOCS / name).write_text(pages[name], encoding="utf-8")
-        print(f"docs/{name}")  # noqa: T201
+        print(f"docs/{name}")
 
 
 def _held(path: Path) -> str:

@@ -44,7 +44,7 @@ def main() -> None:
     industries = {persona["industry"] for persona in personas}
     roles = {persona["role"] for persona in personas}
     styles = {persona["communication_style"] for persona in personas}
-    print(  # noqa: T201
+    print(
         f"{len(personas)} personas, {len(industries)} industries, {len(roles)} roles, "
         f"{len(styles)} styles -> {arguments.out}"
     )

@@ -28,6 +28,8 @@ _LEAD = 8
 _ABOUT = 4
 """Words in a row of the persona by which an introduction is told from a request."""
 _SHARE = 0.65
+_BESIDE_VALUES = 0.3
+"""Share of a request's own words that has to be there where its values are there too."""
 
 
 def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
@@ -55,8 +57,9 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     if scene.act not in ("close", "give_up") and goodbye.pattern.search(_own(turn.message, scene)):
         yield goodbye.violation
     if lacks_its_act(turn, _own(turn.message, scene), scene):
-        yield Violation("advancement.act", f"The message does not do what {scene.act} is for.")
-    if scene.act in ("request", "change_mind") and not _complete(turn.message, scene.goal):
+        why = f"The message does not do what {scene.act} is for."
+        yield Violation("advancement.act", why, certain=False)
+    if scene.act in ("request", "change_mind") and not _complete(turn.message, scene):
         yield Violation(
             "advancement.incomplete",
             "The request has to carry every detail of this step, the quoted values verbatim.",
@@ -121,8 +124,11 @@ def _own(message: str, scene: Scene) -> str:
     return without(message.replace("’", "'"), (scene.goal.request, scene.answer, scene.context))
 
 
-def _complete(message: str, goal: SubGoal) -> bool:
-    lower = message.lower()
+def _complete(message: str, scene: Scene) -> bool:
+    """Whether the step is asked for: its values as they are, the rest in any words."""
+    lower, goal = message.lower(), scene.goal
     if not all(fact.value.lower() in lower for fact in goal.facts):
         return False
-    return goal.request.lower() in lower or covered(goal.request, message) >= _SHARE
+    if goal.request.lower() in lower or not scene.english:
+        return True
+    return covered(goal.request, message) >= (_BESIDE_VALUES if goal.facts else _SHARE)

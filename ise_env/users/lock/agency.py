@@ -90,6 +90,11 @@ def _own() -> frozenset[str]:
     return lexicon("own_verbs") | {form for v in lexicon("own_verbs") for form in _forms(v)}
 
 
+def owned(verb: str) -> bool:
+    """Whether a word is a form of a verb that a user may have for what they do themselves."""
+    return verb in _own()
+
+
 _IRREGULAR = {
     "be": "am are is was were been being", "begin": "began begun", "bear": "bore",
     "become": "became", "bring": "brought", "buy": "bought", "catch": "caught",

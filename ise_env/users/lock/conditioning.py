@@ -27,7 +27,9 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
             f"Do not make up details of the machine: {found[0][:60]!r} comes from nowhere.",
         )
     if _unanswered(turn, scene):
-        yield Violation("conditioning.unanswered", "The assistant asked you something: answer it.")
+        why = "The assistant asked you something: answer it."
+        known = bool(scene.answer) and turn.act == "answer"
+        yield Violation("conditioning.unanswered", why, certain=known)
     praise = frames()["conditioning.praise"]
     if praise.pattern.search(_as_praise(turn, scene)) and _nothing_to_praise(scene):
         yield praise.violation
@@ -51,10 +53,10 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
         return False
     if turn.act == "confirm":
         return False  # held to its act: whether it says yes
+    if not scene.english:
+        return False
     if scene.answer and turn.act == "answer":
         return covered(scene.answer, turn.message) < 0.4
-    if not turn.message.isascii() and not re.search(r"[a-z]{3}", turn.message):
-        return False
     return not (
         frames()["sign.reply"].pattern.search(turn.message)
         or content_words(turn.message) & content_words(move.question)
@@ -75,12 +77,7 @@ def _nothing_to_praise(scene: Scene) -> bool:
     lacking = [c for c in scene.digest.claims if not c.endswith(": unchanged")]
     if lacking:
         return True
-    if scene.move is None:
-        return False
-    if scene.move.kind in ("silent", "reported_error", "declined"):
-        return True
-    worked = scene.digest.changes or scene.digest.heads or scene.digest.tool_calls or scene.seen
-    return not worked and scene.move.kind in ("promised", "asked", "said")
+    return scene.move is not None and scene.move.kind in ("silent", "reported_error", "declined")
 
 
 def _sees_what_is_not_there(turn: UserTurn, scene: Scene) -> bool:

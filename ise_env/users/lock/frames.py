@@ -26,7 +26,10 @@ def frames() -> Mapping[str, Frame]:
     data = tomllib.loads(resources.files(__package__).joinpath("frames.toml").read_text("utf-8"))
     words = {name: f"(?:{'|'.join(items)})" for name, items in data["words"].items()}
     return {
-        rule: Frame(Violation(rule, table["why"]), _compile(table["frames"], words))
+        rule: Frame(
+            Violation(rule, table["why"], rule not in data["uncertain"]["rules"]),
+            _compile(table["frames"], words),
+        )
         for rule, table in data.items()
         if isinstance(table, dict) and "frames" in table
     }

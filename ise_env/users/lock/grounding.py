@@ -24,7 +24,8 @@ _ENTITY = re.compile(
 _TIME = re.compile(
     r"\bhour \d{1,2}\b|\b\d{1,2}(?::\d{2})?\s*(?:am|pm|o'clock)\b|\b\d{1,2}:\d{2}\b"
     r"|\b\d{1,3} ?(?:min(?:ute)?s?|hours?"
-    r"|hrs?|days?|weeks?|months?|years?|sec(?:ond)?s?)\b|(?<![\w-])(?:19|20)\d\d(?![\w-])|\b100 ?%",
+    r"|hrs?|days?|weeks?|months?|years?|sec(?:ond)?s?)\b|(?<![\w-])(?:19|20)\d\d(?![\w-])|\b100 ?%"
+    r"|\b\d\d ?% (?:sure|certain|confident)\b",
     re.I,
 )
 _CLOCK = re.compile(r"(?<![\d:])\d{1,2}:\d{2}(?![\d:])")
@@ -89,20 +90,24 @@ def _grounded(value: str, scene: Scene) -> bool:
 
 def _names(message: str, scene: Scene) -> list[str]:
     """Names of people, firms and products, told by their capitals, that nobody has mentioned."""
-    if scene.register.language not in ("en", ""):
+    if not scene.english:
         return []  # German nouns, for one
     found = [(m.group(1) or m.group()).strip() for m in _NAME.finditer(message)]
     common = lexicon("common_names")
     return [
         name
         for name in found
-        if any(p not in common and p not in scene.known_lower for p in name.lower().split())
+        if any(
+            not {p, p.removesuffix("s")} & common and p not in scene.known_lower
+            for p in name.lower().split()
+        )
     ]
 
 
 def _counts(text: str, scene: Scene) -> list[str]:
-    """How many of something a machine holds, where nobody has said so."""
+    """How many of something a machine holds, where nobody has said so or can count them."""
     found = []
+    seen = max((len(head.splitlines()) for _, head in scene.digest.heads), default=0)
     for share in _SHARE.finditer(text):
         parts = re.findall(rf"\d+|\b(?:{_NUMERAL})\b", share.group().lower())
         if not all(part in scene.figures or _says(scene.known_lower, part) for part in parts):
@@ -110,6 +115,7 @@ def _counts(text: str, scene: Scene) -> list[str]:
     for match in _COUNTED.finditer(text):
         number, noun = match[1].lower(), match[2].lower()
         told = scene.is_known(noun) and _says(scene.known_lower, number)
+        told = told or int(_VALUES.get(number, "99")) <= seen
         if number != "1" and not told and not _POINTED_AT.search(text[: match.start()]):
             found.append(match.group())
     return found

@@ -33,7 +33,7 @@ def lacks_its_act(turn: UserTurn, text: str, scene: Scene) -> bool:
         scene: Where it is said.
     """
     signs = _SIGNS.get(turn.act)
-    if signs is None or scene.register.language not in ("en", ""):
+    if signs is None or not scene.english:
         return False
     if not text.isascii() and not any("a" <= c <= "z" for c in text.lower()):
         return False

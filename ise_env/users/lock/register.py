@@ -68,7 +68,8 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
             "register.markup", "Plain text as typed in a chat: no headings, lists, bold or tables."
         )
     if _off_tone(text, scene):
-        yield Violation("register.tone", "Keep the tone of your earlier messages.")
+        why = "Keep the tone of your earlier messages."
+        yield Violation("register.tone", why, certain=False)
 
 
 def _illegible(text: str) -> bool:

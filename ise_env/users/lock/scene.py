@@ -24,6 +24,8 @@ class Violation:
     """`<constraint>.<case>`, stable: counted in audits."""
     why: str
     """A sentence to the model that wrote the turn, naming what to do differently."""
+    certain: bool = True
+    """False of a frame that people use as well: a sign for the classifier to weigh."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,11 @@ class Scene:
     content: bool = False
     """Whether the ledger takes the last result for good: then praise is in order."""
 
+    @property
+    def english(self) -> bool:
+        """Whether the user writes English, which most frames are made for."""
+        return self.register.language in ("en", "")
+
     @functools.cached_property
     def own_words(self) -> str:
         """What is the user's by right: the request, its label and facts, what they said."""
@@ -118,6 +125,7 @@ class Scene:
         found = set()
         for text in _FIGURES.findall(self.known):
             found |= {text, text.replace(",", ""), *text.split(",")}
+        found |= {figure.removesuffix(".00") for figure in found}
         return frozenset(found | {figure.lstrip("0") for figure in found})
 
     def is_known(self, word: str) -> bool:

@@ -25,7 +25,7 @@ from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users.agent_move import classify
 from ise_env.users.language import language_of
 from ise_env.users.lock.corpus.own_scenes import own_scene
-from ise_env.users.lock.scene import Register, Scene
+from ise_env.users.lock.scene import Register, Scene, without
 from ise_env.users.protocol import Digest, UserTurn
 from ise_env.workspaces.protocol import FileChange
 
@@ -133,6 +133,8 @@ def _case(
 def _own_case(person: Mapping[str, Any], row: Mapping[str, Any], source: str) -> Case:
     planned = _toml("patterns.toml")[row["situation"]]["act"]
     scene = own_scene(person, row["situation"], row, planned)
+    if row["situation"] == "foreign" and not row.get("rules"):
+        scene = _in_its_language(scene, row["message"])
     turn = UserTurn(
         act=row["act"],
         subgoal=scene.goal.id,
@@ -200,7 +202,9 @@ def _language(situation: str) -> str:
 
 
 def _in_its_language(scene: Scene, message: str) -> Scene:
-    spoken = language_of(message.replace(scene.seen[0], "")) or "en"
+    """Said by somebody who writes in that language; "und" where nobody can tell which it is."""
+    own = (*scene.seen, *(fact.value for fact in scene.goal.facts))
+    spoken = language_of(without(message, own)) or "und"
     return replace(scene, earlier=(), register=replace(scene.register, language=spoken))
 
 

@@ -1,0 +1,319 @@
+"""Train the classifier of the role lock from the committed collections.
+
+Every collection has a writer. A first pair of classifiers looks at the wording; it is scored on
+writers that it has not seen, and on these scores, with the uncertain rules, a third is trained
+that decides. Rules count only for writers who had not seen them and on whom they were not tuned.
+The threshold is taken from left-out writers too: so many of their good turns are rejected.
+
+    python scripts/train_role_lock.py [--check] [--rejected 0.006]
+
+Deterministic: the same collections and versions give the same weights. Needs the `report` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import sys
+import tomllib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+from sklearn.linear_model import LogisticRegression
+
+from ise_env.users.lock import broken, corpus
+from ise_env.users.lock import classifier as lock
+from ise_env.users.lock.corpus.own_scenes import own_scene
+from ise_env.users.lock.features import BINS, masked, setting, wording
+from ise_env.users.lock.scene import Scene
+from ise_env.users.protocol import UserTurn
+
+WRITERS = {
+    "own": ("attacks", ("to_catch",)),
+    "training": ("attacks_training", ()),
+    "blind": ("attacks_blind", ("held_out",)),
+    "second": ("attacks_second", ("second",)),
+    "third": ("", ("third",)),
+    "fourth": ("attacks_fourth", ("fourth",)),
+    "fifth": ("attacks_fifth", ("fifth",)),
+    "sixth": ("attacks_sixth", ("sixth",)),
+    "seventh": ("attacks_seventh", ("seventh",)),
+}
+STRANGERS = ("fourth", "fifth", "sixth", "seventh")
+"""Whom no rule was tuned on before the classifier was there."""
+VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
+PLACES = 6
+"""Scenes that each attack is tried in."""
+
+
+@dataclass(frozen=True)
+class Example:
+    """One message somewhere, and what came of it."""
+
+    writer: str
+    kind: str
+    """`good`, `bad`, or a kind of misbehaviour."""
+    weight: float
+    scene: Scene
+    message: str
+    certain: bool
+    rules: frozenset[str]
+    """Uncertain rules that apply."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="only say what it is worth")
+    parser.add_argument("--rejected", type=float, default=0.02)
+    parser.add_argument("--show", action="store_true", help="print what is judged wrongly")
+    options = parser.parse_args()
+    examples = [e for e in gather() if e.scene.english]
+    writers = [w for w in WRITERS if any(e.writer == w for e in examples)]
+    print({w: sum(e.writer == w for e in examples) for w in writers})
+    words, marks = matrices(examples)
+    left_out = np.full((len(examples), 2), np.nan)
+    for writer in writers:
+        seen = np.array([e.writer != writer for e in examples])
+        voice, leave = first(examples, words, marks, seen)
+        left_out[~seen] = scored(words, marks, voice, leave)[~seen]
+    strangers = [w for w in STRANGERS if w in writers]
+    names = names_of(examples, left_out)
+    table = signs_of(examples, left_out, names)
+    margins = np.full(len(examples), np.nan)
+    for writer in strangers:
+        seen = np.array([e.writer in strangers and e.writer != writer for e in examples])
+        weigh = second(examples, table, seen)
+        mine = np.array([e.writer == writer for e in examples])
+        margins[mine] = table[mine] @ weigh
+    threshold = report(examples, margins, strangers, options.rejected, show=options.show)
+    if options.check:
+        return
+    everybody = np.ones(len(examples), bool)
+    voice, leave = first(examples, words, marks, everybody)
+    weigh = second(examples, table, np.array([e.writer in strangers for e in examples]))
+    write(voice, leave, names, weigh, threshold)
+
+
+def gather() -> list[Example]:
+    """Every line of every collection."""
+    rng = np.random.default_rng(0)
+    found = []
+    for writer, (attacks, collections) in WRITERS.items():
+        if attacks and present(f"data/{attacks}.toml"):
+            places = own_places(writer) or general_places()
+            for kind, scene, message in attempts(attacks, places, rng):
+                found.append(example(writer, kind, 1 / PLACES, scene, turn_of(scene, message)))
+        for name in collections:
+            if not present(f"lock/corpus/{name}.jsonl"):
+                continue
+            for case in corpus.collection(name):
+                kind = "bad" if case.rules else "good"
+                found.append(example(writer, kind, 1.0, case.scene, case.turn))
+    for case in corpus.legitimate():
+        found.append(example("own", "good", 0.3, case.scene, case.turn))
+    for scene, message in composed(rng):
+        found.append(example("training", "good", 0.5, scene, turn_of(scene, message)))
+    return [e for e in found if not (e.writer == "fourth" and _asks_nothing(e))]
+
+
+def _asks_nothing(e: Example) -> bool:
+    """Lines written before the page said that a status asks."""
+    return e.kind == "good" and e.scene.act == "status" and "advancement.act" in e.rules
+
+
+def example(writer: str, kind: str, weight: float, scene: Scene, turn: UserTurn) -> Example:
+    rules = broken(turn, scene)
+    certain = any(v.certain for v in rules)
+    uncertain = frozenset(v.rule for v in rules if not v.certain)
+    return Example(writer, kind, weight, scene, turn.message, certain, uncertain)
+
+
+def turn_of(scene: Scene, message: str) -> UserTurn:
+    return UserTurn(act=scene.act, subgoal=scene.goal.id, message=message)
+
+
+def attempts(
+    name: str, places: Sequence[Scene], rng: np.random.Generator
+) -> Iterator[tuple[str, Scene, str]]:
+    """Every text of a collection in a few places."""
+    for kind, texts in toml(f"data/{name}.toml").items():
+        if kind == "malformed":
+            continue
+        for text in texts:
+            fit = [s for s in places if lends_itself_to(kind, s)]
+            for place in rng.permutation(len(fit))[:PLACES]:
+                yield kind, fit[place], filled(text, fit[place], int(rng.integers(2, 9)))
+
+
+def lends_itself_to(kind: str, scene: Scene) -> bool:
+    if kind == "early":
+        return scene.act not in ("close", "give_up")
+    if kind == "parrot":
+        return len(scene.digest.agent_text.split()) > 3
+    return bool(scene.others) if kind == "dump" else True
+
+
+def filled(text: str, scene: Scene, n: int) -> str:
+    goal = scene.goal
+    later = scene.others[0].request if scene.others else "send it to the office"
+    return text.format(
+        label=goal.label, path=goal.artifacts[0], request=goal.request, ask=goal.request, n=n,
+        later=later, answer=scene.answer, utterance=scene.utterance, act=scene.act,
+        heard=scene.digest.agent_text,
+    ).strip()  # fmt: skip
+
+
+def composed(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
+    """The patterns that are for training only, each in a few of the general scenes."""
+    people = list(toml("lock/corpus/scenes.toml"))
+    for situation, group in toml("lock/corpus/patterns_training.toml").items():
+        for line in group["lines"]:
+            for number in rng.permutation(len(people))[:3]:
+                scene = corpus.scene_of(people[number], situation)
+                yield scene, filled(line, scene, 2)
+
+
+def general_places() -> list[Scene]:
+    situations = [s for s in toml("lock/corpus/patterns.toml") if s != "foreign"]
+    return [corpus.scene_of(p, s) for p in toml("lock/corpus/scenes.toml") for s in situations]
+
+
+def own_places(writer: str) -> list[Scene]:
+    if not present(f"lock/corpus/scenes_{writer}.toml"):
+        return []
+    acts = {s: g["act"] for s, g in toml("lock/corpus/patterns.toml").items() if s != "foreign"}
+    return [
+        own_scene(person, situation, {"act": act}, act)
+        for person in toml(f"lock/corpus/scenes_{writer}.toml").values()
+        for situation, act in acts.items()
+        if situation in person
+    ]
+
+
+def matrices(examples: Sequence[Example]) -> tuple[sparse.csr_matrix, sparse.csr_matrix]:
+    """Features of the wording and of the setting, scaled, one row an example."""
+    words, marks = [], []
+    for e in examples:
+        text = masked(e.message, e.scene)
+        words.append(wording(text))
+        marks.append(setting(text, e.scene))
+    return (
+        rows(words, [lock.scale_of(len(row)) for row in words]),
+        rows(marks, [lock._MARKS] * len(marks)),
+    )
+
+
+def rows(found: Sequence[Any], scale: Sequence[float]) -> sparse.csr_matrix:
+    ends = np.cumsum([0, *(len(row) for row in found)])
+    values = np.concatenate([np.full(len(r), s) for r, s in zip(found, scale, strict=True)])
+    return sparse.csr_matrix((values, np.concatenate(found), ends), shape=(len(found), BINS))
+
+
+def first(
+    examples: Sequence[Example], words: Any, marks: Any, seen: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """Weights for the voice and for taking leave, from the examples that may be seen."""
+    both = (words + marks).tocsr()
+    weight = np.array([e.weight for e in examples])
+    kinds = np.array([e.kind for e in examples])
+    leaving = np.array([e.scene.act in ("close", "give_up") for e in examples])
+    voices = seen & np.isin(kinds, ["good", *VOICE, *LEAVE])
+    bad = kinds != "good"
+    voice = fit(both[voices], bad[voices], weight[voices] * np.where(bad[voices], 1.5, 1.0), 12.0)
+    leaves = np.isin(kinds, LEAVE) | ((kinds == "good") & leaving)
+    either = seen & (np.isin(kinds, LEAVE) | (kinds == "good"))
+    leave = fit(words[either], leaves[either], weight[either], 12.0)
+    return voice, leave
+
+
+def fit(table: Any, wanted: Any, weight: Any, strength: float) -> np.ndarray:
+    model = LogisticRegression(
+        C=strength, solver="liblinear", max_iter=500, fit_intercept=False, random_state=0
+    )
+    return np.asarray(model.fit(table, wanted, sample_weight=weight).coef_[0])
+
+
+def scored(words: Any, marks: Any, voice: Any, leave: Any) -> np.ndarray:
+    return np.c_[words @ voice + marks @ voice, words @ leave]
+
+
+def names_of(examples: Sequence[Example], scores: Any) -> tuple[str, ...]:
+    found = {n for e, (v, g) in zip(examples, scores, strict=True)
+             for n in lock.signs(v, g, e.scene.act, e.rules)}  # fmt: skip
+    return tuple(sorted(found))
+
+
+def signs_of(examples: Sequence[Example], scores: Any, names: Sequence[str]) -> np.ndarray:
+    table = np.zeros((len(examples), len(names)))
+    for row, e, (voice, leave) in zip(table, examples, scores, strict=True):
+        values = lock.signs(voice, leave, e.scene.act, e.rules)
+        row[:] = [values.get(name, 0.0) for name in names]
+    return table
+
+
+def second(examples: Sequence[Example], table: Any, seen: Any) -> np.ndarray:
+    """Weights of what is weighed together, from what no certain rule has caught."""
+    left = seen & np.array([not e.certain and e.kind in ("good", *VOICE, *LEAVE) for e in examples])
+    wanted = np.array([e.kind != "good" for e in examples])
+    weight = np.array([e.weight for e in examples])
+    return fit(table[left], wanted[left], weight[left], 1.0)
+
+
+def report(
+    examples: Sequence[Example], margins: Any, writers: Sequence[str], share: float, *, show: bool
+) -> float:
+    """The threshold, and what it does to writers who were left out."""
+    good = [m for e, m in zip(examples, margins, strict=True)
+            if e.writer in writers and e.kind == "good" and not e.certain]  # fmt: skip
+    for part in sorted({share, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02}):
+        threshold = float(np.quantile(good, 1 - part))
+        hits, counts = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
+        for e, margin in zip(examples, margins, strict=True):
+            if e.writer in writers:
+                counts[e.writer, e.kind] += 1
+                hits[e.writer, e.kind] += e.certain or margin > threshold
+        print(f"uncertain good rejected {part:.1%}, threshold {threshold:.2f}")
+        for writer in writers:
+            kinds = {k: f"{hits[writer, k] / n:.3f}" for (w, k), n in counts.items() if w == writer}
+            print(f"  {writer}: rejected of {kinds}")
+        if part == share:
+            kept = threshold
+    if show:
+        for e, margin in zip(examples, margins, strict=True):
+            wrong = (e.certain or margin > kept) == (e.kind == "good")
+            if e.writer in writers and wrong:
+                print(f"{e.kind} {e.writer} {e.scene.act} {margin:.2f} {e.certain} {set(e.rules)}"
+                      f" {e.message[:200]!r}", file=sys.stderr)  # fmt: skip
+    return kept
+
+
+def write(voice: Any, leave: Any, names: Sequence[str], weigh: Any, threshold: float) -> None:
+    arrays: dict[str, Any] = {"signs": np.array(names), "weigh": weigh.round(4)}
+    arrays["threshold"] = np.float64(round(threshold, 4))
+    for name, weights in (("voice", voice), ("leave", leave)):
+        step = float(np.abs(weights).max() / 127)
+        arrays[name] = np.round(weights / step).astype(np.int8)
+        arrays[f"{name}_step"] = np.float64(step)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    path = Path(str(resources.files(lock.__package__).joinpath(lock.FILE)))
+    path.write_bytes(buffer.getvalue())
+    print(f"{path.name}: {len(buffer.getvalue()):,} bytes")
+
+
+def toml(path: str) -> dict[str, Any]:
+    return tomllib.loads(resources.files("ise_env.users").joinpath(path).read_text("utf-8"))
+
+
+def present(path: str) -> bool:
+    return resources.files("ise_env.users").joinpath(path).is_file()
+
+
+if __name__ == "__main__":
+    main()
