@@ -7,11 +7,13 @@ two embedders put the same texts on different scales.
 from __future__ import annotations
 
 import itertools
+import logging
 import re
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -77,9 +79,7 @@ class SentenceTransformerEmbedder:
 
     def __init__(self, model: str = DEFAULT, batch: int = 64) -> None:
         try:
-            from sentence_transformers import (  # type: ignore[import-not-found,unused-ignore]
-                SentenceTransformer,
-            )
+            import sentence_transformers  # type: ignore[import-not-found,unused-ignore] # noqa: F401
         except ImportError as error:
             raise ConfigError(
                 "embedder: sentence-transformers is not installed; pip install "
@@ -88,15 +88,7 @@ class SentenceTransformerEmbedder:
         # A directory's own name says little (`.../minilm/model`); its whole path says too much.
         self.name = "/".join(Path(model).parts[-2:]) if Path(model).is_dir() else model
         self._batch = batch
-        _quiet()
-        try:
-            self._model = SentenceTransformer(model)
-        except Exception as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
-            raise ConfigError(
-                f"embedder {model!r}: cannot be loaded ({type(error).__name__}: {reason[:160]}); "
-                "give the path of a model directory, or use the embedder `hashing`"
-            ) from error
+        self._model = _load(model)
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Encode in batches; long texts are cut at the model's own limit."""
@@ -217,13 +209,72 @@ def checked(vectors: npt.NDArray[np.floating], count: int, name: str) -> Vectors
     return unit
 
 
-def _quiet() -> None:
-    """Loading a model is no event worth a progress bar."""
-    from transformers.utils import (  # type: ignore[import-not-found,unused-ignore]
-        logging,
+def _load(model: str) -> Any:
+    """Load from a directory or the local cache, and from the hub only where it answers.
+
+    Asked for a model that it does not have, the library asks the hub again and again: more than
+    a minute and a page of warnings on a machine without a network.
+    """
+    from sentence_transformers import (  # type: ignore[import-not-found,unused-ignore]
+        SentenceTransformer,
+    )
+    from transformers.utils.logging import (  # type: ignore[import-not-found,unused-ignore]
+        disable_progress_bar,
     )
 
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
+    # Loading a model is no event worth a progress bar.
+    disable_progress_bar()  # type: ignore[no-untyped-call,unused-ignore]
+    elsewhere = not Path(model).exists()
+    try:
+        with _silent():
+            return SentenceTransformer(model, local_files_only=True)
+    except Exception as error:
+        if not elsewhere:
+            raise _unloadable(model, error) from error
+    if not _hub_answers():
+        raise ConfigError(
+            f"embedder {model!r}: neither a directory nor in the local cache of models, and the "
+            "hub of models does not answer; give the path of a model directory, or use the "
+            "embedder `hashing`"
+        )
+    try:
+        return SentenceTransformer(model)
+    except Exception as error:
+        raise _unloadable(model, error) from error
+
+
+def _unloadable(model: str, error: Exception) -> ConfigError:
+    reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+    return ConfigError(
+        f"embedder {model!r}: cannot be loaded ({type(error).__name__}: {reason[:160]}); "
+        "give the path of a model directory, or use the embedder `hashing`"
+    )
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """No warnings from the libraries: what is not there is said once, by us."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
+
+
+def _hub_answers() -> bool:
+    from huggingface_hub import (  # type: ignore[import-not-found,unused-ignore]
+        constants,
+        get_session,
+    )
+
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        get_session().head(constants.ENDPOINT, timeout=5)
+    except Exception:  # noqa: BLE001 - of requests or httpx, whichever the hub's client uses
+        return False
+    return True
 
 
 def _features(text: str) -> Iterator[int]:

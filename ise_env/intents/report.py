@@ -91,11 +91,11 @@ def _curve(measures: Measures) -> Any:
 
 def _coverage(coverage: Sequence[Coverage]) -> Any:
     shown = [item for item in coverage if item.dimension in {"domain", "task", "industry", "tier"}]
-    figure, axes = _figure(9, 6.5, 2, 2)
+    figure, axes = _figure(9, 9, 2, 2)
     for axis, item in zip(axes.ravel(), shown, strict=False):
         names = list(item.counts)[:30]
         axis.barh(names[::-1], [item.counts[name] for name in names[::-1]], color="#0b6e99")
-        axis.tick_params(axis="y", labelsize=5 if len(names) > 14 else 7)
+        axis.tick_params(axis="y", labelsize=6 if len(names) > 14 else 7)
         more = f", first 30 of {len(item.counts)}" if len(item.counts) > 30 else ""
         axis.set_title(f"{item.dimension}{more}", fontsize=9, loc="left")
     for axis in axes.ravel()[len(shown) :]:

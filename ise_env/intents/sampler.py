@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from ise_env.errors import ConfigError
-from ise_env.intents.model import Complexity, Intent, Task
+from ise_env.intents.model import Complexity, Intent, Persona, Task
 from ise_env.intents.pools import Before, Exclusive, PersonaEntry, Pools, Tier, load_pools
 from ise_env.intents.realisers import Draft, Wording
 from ise_env.intents.realisers.template import TemplateRealiser
@@ -320,9 +320,12 @@ def _real(
     )
     persona = drawn.persona.persona()
     taken: set[str] = set()
+    generators = (
+        np.random.default_rng((own_seed, number)) for number in range(1, 1 + len(drawn.kits))
+    )
     params = [
-        _draw_apart(kits[name], np.random.default_rng((own_seed, number)), drawn, taken)
-        for number, name in enumerate(drawn.kits, 1)
+        _draw_apart(kits[name], rng, persona, drawn.complexity, taken)
+        for name, rng in zip(drawn.kits, generators, strict=True)
     ]
     goals = [kits[name].subgoals(own) for name, own in zip(drawn.kits, params, strict=True)]
     steps = _steps([len(own) for own in goals], tier, np.random.default_rng((own_seed, 0)))
@@ -367,11 +370,15 @@ def _steps(available: Sequence[int], tier: Tier, rng: np.random.Generator) -> li
 
 
 def _draw_apart(
-    kit: Kit[Any], rng: np.random.Generator, drawn: IntentTuple, taken: set[str]
+    kit: Kit[Any],
+    rng: np.random.Generator,
+    persona: Persona,
+    complexity: Complexity,
+    taken: set[str],
 ) -> Any:
     """Draw parameters whose folder and people's names are not taken, and take them."""
     for _ in range(_REDRAWS):
-        params = kit.draw(rng, drawn.persona.persona(), drawn.complexity)
+        params = kit.draw(rng, persona, complexity)
         own = {params.folder}
         if kit.people:
             services = kit.seed(params).services

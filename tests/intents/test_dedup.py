@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from ise_env.errors import ConfigError
 from ise_env.intents.dedup import exact, near, normalised
 from ise_env.intents.embedders import HashingEmbedder, Vectors
+from ise_env.intents.sampler import sample
 
 
 def _rows(count: int, dimensions: int, seed: int, spread: float = 1.0) -> Vectors:
@@ -70,3 +71,25 @@ def test_an_edited_copy_is_found_by_the_hashing_embedder() -> None:
 def test_threshold_outside_its_range_is_refused(threshold: float) -> None:
     with pytest.raises(ConfigError, match="threshold: must be above 0 and at most 1"):
         near(["a"], _rows(1, 4, 0), threshold)
+
+
+@pytest.mark.slow
+def test_no_pair_of_a_sampled_pool_is_left_above_the_threshold() -> None:
+    """By brute force: all cosines of what stays of 5,000 utterances, some of them repeated."""
+    texts = [intent.utterance for intent in sample(4500, 0)]
+    # Repeats with a few words changed, as a pool of several runs would have them.
+    texts += [text.replace(" and ", " & ").replace("the ", "") for text in texts[:500]]
+    vectors = HashingEmbedder(512).embed(texts)
+    ids = [str(number) for number in range(len(texts))]
+    for threshold in (0.95, 0.9, 0.85):
+        found = near(ids, vectors, threshold)
+        left = vectors[list(found.kept)]
+        cosines = left @ left.T
+        np.fill_diagonal(cosines, -1)
+        assert cosines.max() < threshold
+        assert len(found.kept) + len(found.removed) == len(texts)
+        for removed in found.removed:
+            twin = vectors[int(removed.id)] @ vectors[int(removed.duplicate_of)]
+            assert twin >= threshold - 1e-5
+            assert int(removed.duplicate_of) in found.kept
+    assert len(near(ids, vectors, 0.85).removed) > 300

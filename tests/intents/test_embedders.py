@@ -128,3 +128,15 @@ def test_a_model_that_is_not_there_is_refused_in_one_line(
     with pytest.raises(ConfigError, match="cannot be loaded") as caught:
         make_embedder(str(tmp_path))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.embeddings
+def test_a_model_that_the_hub_would_have_is_refused_at_once_where_no_hub_answers(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("sentence_transformers", reason="the embeddings extra is not installed")
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(ConfigError, match="the hub of models does not answer") as caught:
+        make_embedder("a-model-that-is-not-there")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")

@@ -121,21 +121,25 @@ def test_frames_are_not_worn_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("n", "most"),
+    ("n", "seed", "most"),
     [
-        pytest.param(600, 0.04, id="600"),
-        pytest.param(5000, 0.03, marks=pytest.mark.full, id="5000"),
+        pytest.param(600, 0, 0.03, id="600"),
+        pytest.param(5000, 0, 0.01, marks=pytest.mark.slow, id="5000"),
+        pytest.param(5000, 1, 0.01, marks=pytest.mark.full, id="5000 of seed 1"),
+        pytest.param(5000, 2, 0.01, marks=pytest.mark.full, id="5000 of seed 2"),
     ],
 )
-def test_utterances_do_not_share_their_words(n: int, most: float) -> None:
-    """The six words that most whole utterances have in common, facts masked."""
+def test_utterances_do_not_share_their_words(n: int, seed: int, most: float) -> None:
+    """The six words that most whole utterances have in common, facts masked; all are faithful."""
     texts = []
-    for intent in sample(n, 0):
+    for intent in sample(n, seed):
         goals = [goal for task in bind(intent) for goal in task.subgoals()]
+        assert missing_facts(intent.utterance, goals) == []
         facts = {f"f{i}": f.value for i, f in enumerate(f for goal in goals for f in goal.facts)}
-        texts.append(re.sub(r"\{f\d+\}", " fact ", masked(intent.utterance, facts)))
+        texts.append(re.sub(r"\{f\d+\}", " fact ", text := masked(intent.utterance, facts)))
+        assert not re.search(r"  | [,;]|\.\.$", text), text
     ((worst, share),) = NGrams(texts).most_shared(6, 1)
-    assert share < most, worst
+    assert share <= most, worst
 
 
 def test_phrasings_keep_facts_and_match_their_kits() -> None:

@@ -90,9 +90,10 @@ class _Stretches:
 
     def __init__(self, table: Mapping[str, Sequence[str]]) -> None:
         ordered = sorted(table.items(), key=lambda item: -len(item[0]))
-        self._known = [(re.compile(_regex(s, f"({_ANY})")), others) for s, others in ordered]
-        self._parts = [rf"(?<!\w){_regex(stretch, _ANY)}(?!\w)" for stretch, _ in ordered]
-        self._patterns: dict[int, re.Pattern[str]] = {}
+        self._known = [(re.compile(_pattern(stretch)), others) for stretch, others in ordered]
+        self._starting: dict[str, list[int]] = {}
+        for number, (stretch, _) in enumerate(ordered):
+            self._starting.setdefault(_TOKEN.findall(stretch)[0], []).append(number)
 
     def put(self, text: str, rng: random.Random, start: int = 0) -> str:
         """Put each stretch of a text in its own or other words, then the shorter ones in those.
@@ -102,31 +103,32 @@ class _Stretches:
             rng: Chooses.
             start: Number of stretches, from the longest on, that have had their turn.
         """
-        if start == len(self._parts):
-            return text
-        if start not in self._patterns:
-            self._patterns[start] = re.compile("|".join(self._parts[start:]))
-        return self._patterns[start].sub(lambda match: self._other(match[0], rng, start), text)
+        pieces, end = [], 0
+        for token in _TOKEN.finditer(text):
+            place = token.start()
+            for number in self._starting.get(token[0], ()) if place >= end else ():
+                match = self._known[number][0].match(text, place) if number >= start else None
+                if match:
+                    pieces += [text[end:place], self._other(match, number, rng)]
+                    end = match.end()
+                    break
+        return "".join([*pieces, text[end:]])
 
-    def _other(self, words: str, rng: random.Random, start: int) -> str:
-        for number in range(start, len(self._known)):
-            pattern, others = self._known[number]
-            if match := pattern.fullmatch(words):
-                break
-        else:
-            raise AssertionError(f"no stretch for {words!r}")
-        chosen = choose(rng, rng.choice((words, *others)))
-        for wild in match.groups() if chosen != words else ():
+    def _other(self, match: re.Match[str], number: int, rng: random.Random) -> str:
+        chosen = choose(rng, rng.choice((match[0], *self._known[number][1])))
+        for wild in match.groups() if chosen != match[0] else ():
             chosen = chosen.replace("*", wild, 1)
         return self.put(chosen, rng, number + 1)
 
 
-_ANY = r"\S+"
+_TOKEN = re.compile(r"\w+|[^\w\s]")
+"""Stretches are looked for under the token that they begin with."""
 
 
-def _regex(stretch: str, word: str) -> str:
+def _pattern(stretch: str) -> str:
     """A stretch as a pattern; `*` is a word that differs from case to case."""
-    return "".join(word if part == "*" else re.escape(part) for part in re.split(r"(\*)", stretch))
+    parts = (r"(\S+)" if part == "*" else re.escape(part) for part in re.split(r"(\*)", stretch))
+    return rf"(?<!\w){''.join(parts)}(?!\w)"
 
 
 @lru_cache(maxsize=1024)
