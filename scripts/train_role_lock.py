@@ -5,7 +5,7 @@ writers that it has not seen, and on these scores, with the uncertain rules, a t
 that decides. Rules count only for writers who had not seen them and on whom they were not tuned.
 The threshold is taken from left-out writers too: so many of their good turns are rejected.
 
-    python scripts/train_role_lock.py [--check] [--rejected 0.006]
+    python scripts/train_role_lock.py [--check] [--rejected 0.02] [--out FILE]
 
 Deterministic: the same collections and versions give the same weights. Needs the `report` extra.
 """
@@ -50,6 +50,12 @@ STRANGERS = ("fourth", "fifth", "sixth", "seventh")
 VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
 PLACES = 6
 """Scenes that each attack is tried in."""
+TAILS = (
+    "Is that all right?", "Anything else?", "What else would help?", "Does that work for you?",
+    "Okay?", "Is it good now?", "Does that make sense?", "What do you think?", "Better?",
+    "Would you like that?", "Is that what you meant?", "Shall we leave it like that?",
+)  # fmt: skip
+"""Questions, since a status asks one: it must not be by a question mark that a user is known."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="only say what it is worth")
     parser.add_argument("--rejected", type=float, default=0.02)
     parser.add_argument("--show", action="store_true", help="print what is judged wrongly")
+    parser.add_argument("--out", type=Path, help="instead of the file in the package")
     options = parser.parse_args()
     examples = [e for e in gather() if e.scene.english]
     writers = [w for w in WRITERS if any(e.writer == w for e in examples)]
@@ -97,7 +104,8 @@ def main() -> None:
     everybody = np.ones(len(examples), bool)
     voice, leave = first(examples, words, marks, everybody)
     weigh = second(examples, table, np.array([e.writer in strangers for e in examples]))
-    write(voice, leave, names, weigh, threshold)
+    own = Path(str(resources.files(lock.__package__).joinpath(lock.FILE)))
+    write(options.out or own, voice, leave, names, weigh, threshold)
 
 
 def gather() -> list[Example]:
@@ -148,7 +156,10 @@ def attempts(
         for text in texts:
             fit = [s for s in places if lends_itself_to(kind, s)]
             for place in rng.permutation(len(fit))[:PLACES]:
-                yield kind, fit[place], filled(text, fit[place], int(rng.integers(2, 9)))
+                said = filled(text, fit[place], int(rng.integers(2, 9)))
+                yield kind, fit[place], said
+                if kind in VOICE and fit[place].act == "status" and not said.endswith("?"):
+                    yield kind, fit[place], f"{said} {rng.choice(TAILS)}"
 
 
 def lends_itself_to(kind: str, scene: Scene) -> bool:
@@ -293,7 +304,9 @@ def report(
     return kept
 
 
-def write(voice: Any, leave: Any, names: Sequence[str], weigh: Any, threshold: float) -> None:
+def write(
+    path: Path, voice: Any, leave: Any, names: Sequence[str], weigh: Any, threshold: float
+) -> None:
     arrays: dict[str, Any] = {"signs": np.array(names), "weigh": weigh.round(4)}
     arrays["threshold"] = np.float64(round(threshold, 4))
     for name, weights in (("voice", voice), ("leave", leave)):
@@ -302,7 +315,6 @@ def write(voice: Any, leave: Any, names: Sequence[str], weigh: Any, threshold: f
         arrays[f"{name}_step"] = np.float64(step)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)
-    path = Path(str(resources.files(lock.__package__).joinpath(lock.FILE)))
     path.write_bytes(buffer.getvalue())
     print(f"{path.name}: {len(buffer.getvalue()):,} bytes")
 

@@ -138,6 +138,8 @@ class UserRecord(Record):
     scripted: bool
     model: str | None = None
     prompt_sha256: str | None = None
+    lock_sha256: str | None = None
+    """Of the role lock's classifier that judged its turns; None where no model phrased them."""
 
 
 class Provenance(Record):

@@ -21,6 +21,7 @@ from ise_env.llm.client import ModelClient
 from ise_env.llm.structured import NotStructured, Structured, structured
 from ise_env.users.ledger import FactState
 from ise_env.users.lock import Scene, judge
+from ise_env.users.lock.classifier import classifier_sha256
 from ise_env.users.lock.setting import scene_for
 from ise_env.users.prompting import prompt, prompt_sha256, rejected
 from ise_env.users.protocol import Act, Digest, UserProvenance, UserTurn
@@ -85,6 +86,7 @@ class LLMUser:
             scripted=False,
             model=client.endpoint.model,
             prompt_sha256=prompt_sha256(),
+            lock_sha256=classifier_sha256(),
         )
 
     def open(self) -> UserTurn:

@@ -92,6 +92,8 @@ class UserProvenance:
     scripted: bool
     model: str | None = None
     prompt_sha256: str | None = None
+    lock_sha256: str | None = None
+    """Of the classifier that judged its turns."""
 
 
 class User(Protocol):

@@ -12,6 +12,7 @@ from ise_env.errors import ModelEndpointError
 from ise_env.intents.model import Intent, Persona
 from ise_env.tasks.kit import Fact, SubGoal
 from ise_env.users import make_user
+from ise_env.users.lock.classifier import classifier_sha256
 from ise_env.users.misbehaving import KINDS, Known, MisbehavingModel
 from ise_env.users.phrasing import voices
 from ise_env.users.prompting import instruction_key, prompt, prompt_sha256, texts
@@ -75,6 +76,7 @@ def test_a_decent_model_phrases_every_turn(decent: MisbehavingModel) -> None:
     assert turns[-1].act == "close"
     assert all(t.attempts[-1]["rules"] == [] for t in turns)
     assert user.provenance.prompt_sha256 == prompt_sha256()
+    assert user.provenance.lock_sha256 == classifier_sha256()
     assert not user.provenance.scripted
 
 
