@@ -126,7 +126,10 @@ class Engine:
                 retryable=True,
             )
         if status == 404 and "no such image" in text.lower():
-            return ConfigError(f"{where}: {text}; make it with ise image build --backend docker")
+            return ConfigError(
+                f"{where}: {text}; pull or load it, or leave the name out and make ours with "
+                "ise image build --backend docker"
+            )
         if status is not None:
             return WorkspaceError(f"{where} refuses ({doing}): {text}", retryable=status >= 500)
         return self._unreachable(text, doing, where)
