@@ -110,6 +110,7 @@ def _entry(scores: dict[str, IntentScores], intent: Intent, sha256: str) -> Inte
 
 
 def _add(entry: IntentScores, t: Trajectory) -> None:
+    entry.cost_usd = sum_of(entry.cost_usd, cost_of(t))
     if t.success is None:
         entry.unjudged += 1
         return
@@ -123,7 +124,6 @@ def _add(entry: IntentScores, t: Trajectory) -> None:
     entry.recovered_calls += len(t.recoveries)
     entry.user_turns += sum(is_users_turn(m) for m in t.messages)
     entry.tool_calls += sum(1 for m in t.messages for _ in called_tools(m))
-    entry.cost_usd = sum_of(entry.cost_usd, cost_of(t))
 
 
 def _part(t: Trajectory, name: str) -> float:

@@ -35,6 +35,9 @@ def evaluate(
     workspace: Annotated[str, typer.Option(help="Kind of workspace.")] = "local",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     concurrency: Annotated[int, typer.Option(min=1, help="Episodes at the same time.")] = 4,
+    prices: Annotated[
+        Path | None, typer.Option(help="TOML file with the price of each model: adds the cost.")
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
     json: Json = False,
 ) -> None:
@@ -69,6 +72,7 @@ def evaluate(
             trials=trials,
             resume=Layout(run).is_run,
             pace=Pace(concurrency=concurrency),
+            prices=prices,
         )
         outcome = collect(request, display_for(Console(stderr=True), quiet=quiet))
         if not outcome.complete:

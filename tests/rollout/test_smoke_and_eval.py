@@ -48,6 +48,26 @@ def test_agents_are_compared_and_an_evaluation_is_continued(ise, suite, tmp_path
     assert "seed was 0, is 5" in err
 
 
+def test_an_evaluation_says_what_each_agent_cost(
+    ise, intents, tmp_path, monkeypatch, local_backend
+):
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    prices = tmp_path / "prices.toml"
+    command = ("eval", "--agents", "policies:Costs,nop", "--intents", intents, "--user", "none")
+    command += ("--prices", prices, "-q")
+    prices.write_text('["cheap-model"]\ninput = 3.0\noutput = 1.0\n')
+    status, _, err = ise(*command, "--out", tmp_path / "a")
+    assert status == 2
+    assert "dear-model" in err
+    prices.write_text('["dear-model"]\ninput = 3.0\noutput = 1.0\n')
+    status, out, err = ise(*command, "--out", tmp_path / "b", "--json")
+    assert status == 0, err
+    costs = [agent["overall"]["cost_usd"] for agent in json.loads(out)["agents"]]
+    assert costs == [pytest.approx(12.0), None]
+    status, out, _ = ise(*command, "--out", tmp_path / "b")
+    assert "$12.00" in out
+
+
 def test_a_smoke_run_over_a_socket(ise, suite, tmp_path, local_backend):
     from ise_env.intents.load import load_intents
 
