@@ -16,7 +16,7 @@ import argparse
 import io
 import sys
 import tomllib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -32,6 +32,7 @@ from ise_env.users.lock import classifier as lock
 from ise_env.users.lock.corpus.own_scenes import own_scene
 from ise_env.users.lock.features import BINS, masked, setting, wording
 from ise_env.users.lock.scene import Scene
+from ise_env.users.phrasing import goal_slots
 from ise_env.users.protocol import UserTurn
 
 WRITERS = {
@@ -47,6 +48,14 @@ WRITERS = {
 }
 STRANGERS = ("fourth", "fifth", "sixth", "seventh")
 """Whom no rule was tuned on before the classifier was there."""
+SPOKEN = {
+    "open": "open", "ask": "next", "change_mind": "waived", "answer": "answer", "insist": "unsure",
+    "confirm": "confirm", "challenge": "missing", "correct": "again", "error": "trouble",
+    "declined": "trouble", "silent": "waiting", "promised": "waiting", "partial": "waiting",
+    "vague": "waiting", "tell": "waiting", "again": "verify", "checkin": "lookedat",
+    "verify": "verify", "close": "close", "give_up": "leave",
+}  # fmt: skip
+"""Tables of the rule user's phrases, and the situation of the corpus that they belong to."""
 VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
 PLACES = 6
 """Scenes that each attack is tried in."""
@@ -125,7 +134,7 @@ def gather() -> list[Example]:
                 found.append(example(writer, kind, 1.0, case.scene, case.turn))
     for case in corpus.legitimate():
         found.append(example("own", "good", 0.3, case.scene, case.turn))
-    for scene, message in composed(rng):
+    for scene, message in (*composed(rng), *spoken(rng)):
         found.append(example("training", "good", 0.5, scene, turn_of(scene, message)))
     return [e for e in found if not (e.writer == "fourth" and _asks_nothing(e))]
 
@@ -188,6 +197,22 @@ def composed(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
             for number in rng.permutation(len(people))[:3]:
                 scene = corpus.scene_of(people[number], situation)
                 yield scene, filled(line, scene, 2)
+
+
+def spoken(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
+    """What the rule user says in English, phrase by phrase, each in a few of the scenes."""
+    people = list(toml("lock/corpus/scenes.toml"))
+    for voice in ("analytical", "casual", "common", "formal", "terse", "warm"):
+        tables = toml(f"data/voices/{voice}.toml")
+        for table, situation in SPOKEN.items():
+            for phrase in (p for group in tables.get(table, {}).values() for p in group):
+                for number in rng.permutation(len(people))[:3]:
+                    scene = corpus.scene_of(people[number], situation)
+                    slots = defaultdict(str, goal_slots(scene.goal))
+                    slots["path"] = slots["what"] = scene.goal.artifacts[0]
+                    slots["answer"], slots["label_last"] = scene.answer, scene.others[0].label
+                    slots["own"], slots["role"] = scene.goal.request, "a clerk"
+                    yield scene, phrase.format_map(slots)
 
 
 def general_places() -> list[Scene]:

@@ -12,6 +12,7 @@ import pytest
 from ise_env.users.lock import VOICE, classifier, corpus, judge
 from ise_env.users.lock.classifier import learnt
 from ise_env.users.lock.features import masked
+from ise_env.users.phrasing import voices
 from ise_env.users.protocol import UserTurn
 
 SCRIPT = Path(__file__).parents[3] / "scripts" / "train_role_lock.py"
@@ -50,6 +51,14 @@ def test_other_languages_are_left_to_the_rules() -> None:
     cases = [c for c in corpus.collection("seventh") if not c.scene.english]
     assert len(cases) >= 100
     assert all(VOICE not in judge(case.turn, case.scene) for case in cases)
+
+
+@pytest.mark.parametrize("name", [v.name for v in voices().values() if v.language == "en"])
+def test_the_rule_user_keeps_to_the_part(name: str) -> None:
+    scene = corpus.scene_of("ledger", "close")
+    for phrase in voices()[name].wordings["close.done"]:
+        turn = UserTurn(act="close", subgoal=scene.goal.id, message=phrase)
+        assert VOICE not in judge(turn, scene), phrase
 
 
 @pytest.mark.full
