@@ -21,6 +21,7 @@ import tempfile
 import threading
 import time
 import urllib.request
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -53,6 +54,12 @@ class Endpoint(ThreadingHTTPServer):
         return busy / (capacity * (high - low))
 
 
+def calls_of(messages: list[dict[str, object]], mean: int) -> int:
+    """Tool calls of an episode, from half the mean to one and a half: they do not end together."""
+    asked = next(str(m["content"]) for m in messages if m["role"] == "user")
+    return mean // 2 + zlib.crc32(asked.encode()) % (mean + 1)
+
+
 class Handler(BaseHTTPRequestHandler):
     """Holds a request, then asks for one more tool call, or is done."""
 
@@ -70,7 +77,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.served.append((begin, time.monotonic()))
         made = sum(message["role"] == "assistant" for message in body["messages"])
         message: dict[str, object] = {"role": "assistant", "content": "Done."}
-        if made < self.server.calls:
+        if made < calls_of(body["messages"], self.server.calls):
             function = {"name": "exec", "arguments": '{"command": "date; ls"}'}
             call = {"id": f"call_{made}", "type": "function", "function": function}
             message = {"role": "assistant", "content": None, "tool_calls": [call]}
@@ -103,9 +110,9 @@ def bare(options: argparse.Namespace, episodes: int) -> float:
     """The same requests from a thread pool, with no environment behind them."""
     endpoint = serve(options)
 
-    def episode(_: int) -> None:
-        messages = [{"role": "user", "content": "go"}]
-        for _ in range(options.calls + 1):
+    def episode(number: int) -> None:
+        messages = [{"role": "user", "content": f"Say what time it is, {number}."}]
+        for _ in range(calls_of(messages, options.calls) + 1):
             request = urllib.request.Request(
                 f"{endpoint.url}/chat/completions",
                 data=json.dumps({"model": "m", "messages": messages}).encode(),
@@ -148,7 +155,7 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=256)
     parser.add_argument("--capacity", type=int, default=256)
     parser.add_argument("--latency", type=float, default=2.0)
-    parser.add_argument("--calls", type=int, default=10, help="tool calls an episode")
+    parser.add_argument("--calls", type=int, default=10, help="tool calls an episode, on average")
     parser.add_argument("--rounds", type=int, default=3, help="episodes for each at once")
     options = parser.parse_args()
     episodes = options.rounds * options.concurrency
