@@ -11,6 +11,8 @@ N ?= 100
 DEGRADED := $(if $(filter 0,$(shell id -u)),,--allow-degraded memory,cpu)
 EXTRAS ?= test
 TEST_ARGS ?=
+# As many tests at a time as there are cores; 0 runs them one after the other.
+JOBS ?= auto
 
 .PHONY: demo test lint docs setup setup-test clean
 demo: setup
@@ -22,7 +24,7 @@ demo: setup
 	$(BIN)/ise show $(RUN) 0
 
 test: setup-test
-	$(BIN)/python -m pytest $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(TEST_ARGS)
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -55,6 +55,7 @@ def test_what_starts_just_before_and_just_after_the_checkpoint_is_told_apart(
             workspace.run("sleep 60 >/dev/null 2>&1 </dev/null &")
             workspace.checkpoint()
             workspace.run("sleep 61 >/dev/null 2>&1 </dev/null &")
+            workspace.run("until [ $(pgrep -c sleep) = 2 ]; do :; done")  # no shell any more
             running = workspace.freeze().processes()
         assert {p.argv[-1]: p.since_start for p in running} == {"60": True, "61": False}
 
