@@ -151,4 +151,6 @@ def _range(text: str) -> tuple[int, int | None]:
         last = (int(high) if high else None) if dash or not text else first
     except ValueError:
         raise ConfigError(f"--turns {text}: expected a range such as 6-10, 4- or -12") from None
+    if last is not None and last < first:
+        raise ConfigError(f"--turns {text}: the range is empty; write the smaller number first")
     return first, last

@@ -539,6 +539,8 @@ def test_bad_input_is_one_clear_line(runs, tmp_path, ise):
     assert "nothing to export: 6 of the other success" in line
     line = fails(run, "-f", "openai", "--turns", "many", "--out", out)
     assert "--turns many: expected a range" in line
+    line = fails(run, "-f", "openai", "--turns", "9-3", "--out", out)
+    assert "--turns 9-3: the range is empty" in line
     assert "--who me: expected one of" in fails(run, "-f", "openai", "--who", "me", "--out", out)
     assert "not a run" in fails(tmp_path, "-f", "openai", "--out", out)
     assert not out.exists()

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from ise_env.rollout import stats_page
+from ise_env.rollout.stats import collect_statistics
 from ise_env.rollout.view.page import static_page
 from ise_env.rollout.view.server import ViewServer
 from ise_env.traces.reader import read_run
@@ -112,6 +114,15 @@ def test_on_a_narrow_screen_the_list_and_an_episode_can_be_left_and_opened_again
     opened("true")
     page.go_back()
     opened("false")
+
+
+def test_statistics_fit_a_narrow_screen(browser, runs, tmp_path):
+    path = tmp_path / "stats.html"
+    path.write_text(stats_page.page("run", collect_statistics(runs / "faulty")), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 380, "height": 800})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    page.close()
 
 
 def test_words_of_the_checks_are_not_broken(show, records):
