@@ -34,7 +34,7 @@ body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem; font: 15px/1.5 sys
 h1 {{ font-size: 1.3rem; }} h2 {{ font-size: 1rem; margin-top: 2rem; }}
 table {{ border-collapse: collapse; width: 100%; font-size: .9rem; }}
 td, th {{ text-align: right; padding: .15rem .5rem; border-top: 1px solid var(--line); }}
-td:first-child, th:first-child {{ text-align: left; white-space: pre; }}
+td:first-child, th:first-child {{ text-align: left; white-space: pre-wrap; }}
 td:last-child, th:last-child, p {{ color: var(--faint); }}
 .gap td {{ border: 0; padding: .5rem; }}
 svg {{ width: 100%; height: auto; max-width: 46rem; }}
@@ -79,7 +79,9 @@ def _table(groups: Iterable[Sequence[tuple[str, str, str]]]) -> str:
         if number:
             rows.append('<tr class="gap"><td colspan="3"></td></tr>')
         for row in group:
-            rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>")
+            # A number and its unit stay on one line, however narrow the screen.
+            cells = (escape(cell.replace(" %", "\u00a0%")) for cell in row)
+            rows.append("<tr>" + "".join(f"<td>{cell}</td>" for cell in cells) + "</tr>")
     return "<table>" + "".join(rows) + "</table>"
 
 

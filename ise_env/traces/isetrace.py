@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ise_env.action import text_of
 from ise_env.errors import ConfigError
 from ise_env.intents.jsonl import read_json, read_jsonl
 from ise_env.intents.published import from_published, of_trajectory
@@ -275,19 +276,13 @@ def to_isetrace(
     messages = [m for m in trajectory.messages if m["role"] != "system"]
     if trajectory.foreign is not None and "keys" in trajectory.foreign:
         messages = trajectory.messages
-    names = {
-        call["id"]: call["function"]["name"]
-        for message in messages
-        for call in message.get("tool_calls") or ()
-        if isinstance(call, dict) and "id" in call and "function" in call
-    }
     record: dict[str, Any] = {
         "status": "completed" if trajectory.valid else "failed",
         "session_id": f"{trajectory.run_id}__{trajectory.episode_id}",
         "intent": trajectory.intent.utterance,
         "total_steps": sum(message["role"] == "tool" for message in messages),
         "enable_thinking": any(message.get("reasoning_content") for message in messages),
-        "messages": [_export_message(message, names) for message in messages],
+        "messages": list(_export_messages(messages)),
         "tools": tools,
         "skills": skills or [],
         "final_output": _last_words(messages),
@@ -299,6 +294,17 @@ def to_isetrace(
     record |= {k: v for k, v in trajectory.foreign.items() if k not in ("keys", "skills_sha256")}
     keys = trajectory.foreign.get("keys")
     return {str(k): record[str(k)] for k in keys} if isinstance(keys, list) else record
+
+
+def _export_messages(messages: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    names: dict[str, str] = {}
+    for message in messages:
+        # In order: some servers count ids from 0 in every message.
+        for call in message.get("tool_calls") or ():
+            function = call.get("function") if isinstance(call, dict) else None
+            if isinstance(function, dict):
+                names[str(call.get("id"))] = str(function.get("name") or "")
+        yield _export_message(message, names)
 
 
 def _export_message(message: dict[str, Any], names: dict[str, str]) -> dict[str, Any]:
@@ -321,8 +327,8 @@ def _export_message(message: dict[str, Any], names: dict[str, str]) -> dict[str,
 
 
 def _last_words(messages: list[dict[str, Any]]) -> str:
-    said = (m["content"] for m in reversed(messages) if m["role"] == "assistant")
-    return next((text for text in said if isinstance(text, str)), "")
+    said = (text_of(m) for m in reversed(messages) if m["role"] == "assistant")
+    return next(said, "")
 
 
 def _metadata(trajectory: Trajectory) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +15,7 @@ Formats: **openai** (messages and tools; TRL and most trainers), **hf** (Parquet
 card), **isetrace** (the published layout), **llamafactory**, **atif** (Harbor), **rl** (token
 ids, masks, log-probabilities), **preference** (success against failure of one intent).
 
-Invalid episodes and exact duplicates are always left out. Nothing is overwritten.
+Invalid episodes and, but for rl, exact duplicates are always left out. Nothing is overwritten.
 
 Examples:
 
@@ -64,34 +63,52 @@ def export(
     arguments: Annotated[
         str | None, typer.Option(help="Of tool calls: string or object. Default: the format's.")
     ] = None,
-    reasoning: Annotated[str, typer.Option(help="keep, drop, or inline (in think tags).")] = "keep",
-    parallel: Annotated[str, typer.Option(help="Parallel calls: keep or split.")] = "keep",
-    users: Annotated[str, typer.Option(help="Consecutive user turns: keep or merge.")] = "keep",
-    empty: Annotated[str, typer.Option(help="Content beside calls only: string or null.")] = (
-        "string"
-    ),
-    system: Annotated[bool, typer.Option(help="Keep the system prompt.")] = True,
+    reasoning: Annotated[
+        str | None, typer.Option(help="keep (the default), drop, or inline (in think tags).")
+    ] = None,
+    parallel: Annotated[
+        str | None, typer.Option(help="Parallel calls: keep (the default) or split.")
+    ] = None,
+    users: Annotated[
+        str | None, typer.Option(help="Consecutive user turns: keep (the default) or merge.")
+    ] = None,
+    empty: Annotated[
+        str | None, typer.Option(help="Content beside calls only: string (the default) or null.")
+    ] = None,
+    system: Annotated[
+        bool | None,
+        typer.Option(help="Keep the system prompt, as is the default, or leave it out."),
+    ] = None,
     partial: Annotated[bool, typer.Option(help="Of a run in progress, what is there.")] = False,
     json: Json = False,
 ) -> None:
     """Export a run."""
     from typing import get_args
 
+    from ise_env.errors import ConfigError
     from ise_env.intents.splits import as_split
     from ise_env.rollout.export.formats import format_of
     from ise_env.rollout.export.selection import Selection, Who
     from ise_env.rollout.export.source import Source
 
     form = format_of(format_)
-    choices: dict[str, Any] = {
-        "reasoning": _one_of("--reasoning", reasoning, ("keep", "drop", "inline")),
-        "parallel": _one_of("--parallel", parallel, ("keep", "split")),
-        "users": _one_of("--users", users, ("keep", "merge")),
-        "empty": _one_of("--empty", empty, ("string", "null")),
-        "system": system,
+    known = {
+        "arguments": (arguments, ("string", "object")),
+        "reasoning": (reasoning, ("keep", "drop", "inline")),
+        "parallel": (parallel, ("keep", "split")),
+        "users": (users, ("keep", "merge")),
+        "empty": (empty, ("string", "null")),
+        "system": (system, (True, False)),
     }
-    if arguments is not None:
-        choices["arguments"] = _one_of("--arguments", arguments, ("string", "object"))
+    shape = form.shaped(
+        **{
+            name: _one_of(f"--{name}", value, values)
+            for name, (value, values) in known.items()
+            if value is not None
+        }
+    )
+    if success is not None and not form.success:
+        raise ConfigError(f"format {format_} needs both: leave out --success and --failure")
     selection = Selection(
         success=success,
         drift_free=drift_free,
@@ -103,9 +120,10 @@ def export(
         min_recovered=min_recovered,
         who=None if who is None else _one_of("--who", who, get_args(Who)),
         split=None if split is None else as_split(split),
+        unique=not form.every_sample,
         per_intent=per_intent,
     )
-    report = form.write(Source(runs, selection, partial), out, replace(form.shape, **choices))
+    report = form.write(Source(runs, selection, partial), out, shape)
     if json:
         print_json({**vars(report), "out": str(out)})
         return
@@ -115,7 +133,7 @@ def export(
         typer.echo(f"  {count:,} {'left out: ' if what in report.left_out else ''}{what}")
 
 
-def _one_of(option: str, value: str, known: tuple[Any, ...]) -> Any:
+def _one_of(option: str, value: Any, known: tuple[Any, ...]) -> Any:
     from ise_env.errors import ConfigError
 
     if value not in known:
@@ -133,4 +151,6 @@ def _range(text: str) -> tuple[int, int | None]:
         last = (int(high) if high else None) if dash or not text else first
     except ValueError:
         raise ConfigError(f"--turns {text}: expected a range such as 6-10, 4- or -12") from None
+    if last is not None and last < first:
+        raise ConfigError(f"--turns {text}: the range is empty; write the smaller number first")
     return first, last

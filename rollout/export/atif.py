@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from ise_env import __version__
+from ise_env.action import text_of
 from ise_env.rollout.costs import cost_of
 from ise_env.rollout.export.files import Report, new_directory
-from ise_env.rollout.export.shape import Message, Shape, parsed_arguments
+from ise_env.rollout.export.shape import Call, Message, Shape, calls_of, reasoning_of
 from ise_env.rollout.export.source import Source
 from ise_env.traces.record import Trajectory
 
@@ -90,7 +91,7 @@ def _steps(episode: Trajectory) -> Iterator[dict[str, Any]]:
             results = []
             yield _agent_step(message, results, scripted=scripted)
         else:
-            yield {"source": message["role"], "message": message.get("content") or ""}
+            yield {"source": message["role"], "message": text_of(message)}
 
 
 def _agent_step(
@@ -98,11 +99,11 @@ def _agent_step(
 ) -> dict[str, Any]:
     """One step of the agent; `results` is filled in by the messages that follow."""
     note = message.get("x") or {}
-    calls = [_call(call) for call in message.get("tool_calls") or ()]
+    calls = [_call(call) for call in calls_of(message)]
     return {
         "source": "agent",
-        "message": message.get("content") or "",
-        "reasoning_content": None if scripted else message.get("reasoning_content"),
+        "message": text_of(message),
+        "reasoning_content": None if scripted else reasoning_of(message),
         "tool_calls": calls or None,
         "observation": {"results": results} if calls else None,
         "metrics": None if scripted else _metrics(note),
@@ -110,15 +111,18 @@ def _agent_step(
     }
 
 
-def _call(call: dict[str, Any]) -> dict[str, Any]:
-    arguments = parsed_arguments(call)
-    function = call["function"]
+def _call(call: Call) -> dict[str, Any]:
+    extra = None
+    if not call.name:
+        extra = {"raw_call": call.raw}
+    elif call.arguments is None:
+        extra = {"raw_arguments": call.raw["function"].get("arguments")}
     return _without_none(
         {
-            "tool_call_id": call["id"],
-            "function_name": function["name"],
-            "arguments": {} if arguments is None else arguments,
-            "extra": {"raw_arguments": function["arguments"]} if arguments is None else None,
+            "tool_call_id": call.id,
+            "function_name": call.name,
+            "arguments": call.arguments or {},
+            "extra": extra,
         }
     )
 
@@ -128,7 +132,7 @@ def _result(message: Message) -> dict[str, Any]:
     return _without_none(
         {
             "source_call_id": message.get("tool_call_id"),
-            "content": message.get("content") or "",
+            "content": text_of(message),
             "extra": {"outcome": outcome} if outcome else None,
         }
     )

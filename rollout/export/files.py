@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -83,7 +84,8 @@ def new_file(out: Path) -> Iterator[IO[str]]:
 def _work_beside(out: Path) -> Path:
     if out.exists() or out.is_symlink():
         raise ConfigError(f"{out}: is there already; choose another --out, or remove it first")
-    return out.with_name(f".{out.name}.tmp")
+    # Of this process: what another one writes, or left when it was killed, is not in the way.
+    return out.with_name(f".{out.name}.{os.getpid()}.tmp")
 
 
 def write_row(file: IO[str], row: Any) -> None:

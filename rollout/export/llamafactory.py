@@ -11,9 +11,11 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from ise_env.action import text_of
 from ise_env.rollout.export.files import Report, new_directory, write_row
-from ise_env.rollout.export.shape import Message, Shape, parsed_arguments
+from ise_env.rollout.export.shape import Message, Shape, calls_of, reasoning_of
 from ise_env.rollout.export.source import Source
 
 FILE = "ise.jsonl"
@@ -45,6 +47,9 @@ def write(source: Source, out: Path, shape: Shape) -> Report:
     with new_directory(out) as work:
         with (work / FILE).open("w", encoding="utf-8") as file:
             for episode in source.episodes():
+                if any(not call.name for m in episode.messages for call in calls_of(m)):
+                    source.selection.left_out["a call names no tool"] += 1
+                    continue
                 system, conversation = _conversation(shape.chat(episode.messages), report)
                 if not conversation:
                     source.selection.left_out["turns do not alternate"] += 1
@@ -67,7 +72,7 @@ def _conversation(messages: list[Message], report: Report) -> tuple[str, list[di
     system, turns = "", []
     for message in messages:
         if message["role"] == "system":
-            system = message["content"]
+            system = text_of(message)
         else:
             turns.append(_turn(message, report))
     while turns and turns[-1]["from"] in _GIVEN:
@@ -80,17 +85,20 @@ _GIVEN = ("human", "observation")
 
 
 def _turn(message: Message, report: Report) -> dict[str, str]:
+    text = text_of(message)
     if message["role"] == "user":
-        return {"from": "human", "value": message["content"]}
+        return {"from": "human", "value": text}
     if message["role"] == "tool":
-        return {"from": "observation", "value": message["content"]}
+        return {"from": "observation", "value": text}
+    if reasoning_of(message):
+        report.notes["reasonings left out"] += 1
     if not message.get("tool_calls"):
-        return {"from": "gpt", "value": message["content"]}
-    if message["content"]:
+        return {"from": "gpt", "value": text}
+    if text:
         report.notes["texts beside a tool call left out"] += 1
-    (call,) = message["tool_calls"]
-    function = {"name": call["function"]["name"], "arguments": parsed_arguments(call)}
-    if function["arguments"] is None:
+    (call,) = calls_of(message)
+    function: dict[str, Any] = {"name": call.name, "arguments": call.arguments}
+    if call.arguments is None:
         report.notes["arguments that are no JSON object kept as text"] += 1
-        function["arguments"] = call["function"]["arguments"]
+        function["arguments"] = call.raw["function"].get("arguments")
     return {"from": "function_call", "value": json.dumps(function, ensure_ascii=False)}

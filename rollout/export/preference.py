@@ -1,23 +1,26 @@
 """Pairs of a success and a failure of one intent: `{"prompt", "chosen", "rejected", "tools"}`.
 
 TRL's conversational preference layout. The prompt is what both episodes have in common from the
-start; it must hold the user's first words, so only episodes that began alike are paired: two
-agents of one evaluation, or one agent played again with the same seeds.
+start; it must hold the user's first words, so only episodes that began alike are paired (system
+prompt, tools, first words): two agents of one evaluation, or one agent played again with the same
+seeds. One in which the agent never said anything has nothing to choose or to reject.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
 from typing import Any
 
 from ise_env.rollout.export.files import Report
 from ise_env.rollout.export.shape import Message, Shape
 from ise_env.rollout.export.source import Source
 from ise_env.traces.record import Trajectory
+from ise_env.traces.serialise import canonical
 
-Opening = tuple[str, str]
-"""Hash of the intent, the user's first words."""
+Opening = tuple[str, str, bytes]
+"""Hashes of the intent and of the tools, and all that was said before the agent spoke."""
 
 
 def rows(source: Source, shape: Shape, report: Report) -> Iterator[dict[str, Any]]:
@@ -30,13 +33,20 @@ def rows(source: Source, shape: Shape, report: Report) -> Iterator[dict[str, Any
     wins: Counter[Opening] = Counter()
     losses: Counter[Opening] = Counter()
     for episode in source.episodes():
-        (wins if episode.success else losses)[_opening(episode)] += episode.success is not None
+        if episode.success is not None and _agent_spoke(episode):
+            (wins if episode.success else losses)[_opening(episode)] += 1
     waiting: dict[Opening, list[tuple[bool, list[Message]]]] = defaultdict(list)
     left = {opening: min(wins[opening], losses[opening]) for opening in wins}
     taken: Counter[tuple[Opening, bool]] = Counter()
     for episode in source.episodes():
         opening, success = _opening(episode), episode.success
-        if success is None or taken[opening, success] >= left.get(opening, 0):
+        if success is None:
+            source.selection.left_out["not judged"] += 1
+            continue
+        if not _agent_spoke(episode):
+            source.selection.left_out["the agent said nothing"] += 1
+            continue
+        if taken[opening, success] >= left.get(opening, 0):
             source.selection.left_out["no partner with the same opening"] += 1
             continue
         taken[opening, success] += 1
@@ -57,8 +67,13 @@ def rows(source: Source, shape: Shape, report: Report) -> Iterator[dict[str, Any
 
 
 def _opening(episode: Trajectory) -> Opening:
-    first = next((m["content"] for m in episode.messages if m["role"] == "user"), "")
-    return episode.intent_sha256, first
+    before = takewhile(lambda m: m["role"] != "assistant", episode.messages)
+    said = canonical([[m["role"], m.get("content")] for m in before])
+    return episode.intent_sha256, episode.provenance.tools_sha256, said
+
+
+def _agent_spoke(episode: Trajectory) -> bool:
+    return any(m["role"] == "assistant" for m in episode.messages)
 
 
 def _common(a: list[Message], b: list[Message]) -> int:

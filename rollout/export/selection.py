@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from ise_env.errors import ConfigError
 from ise_env.intents.splits import Split, split_of
+from ise_env.rollout.export.shape import reasoning_of
 from ise_env.rollout.stats import called_tools
 from ise_env.tools.base import FAILED
 from ise_env.traces.record import Trajectory, is_users_turn
@@ -95,7 +96,9 @@ class Selection:
             "of another domain": not self.domains or bool({*self.domains} & {*t.intent.domains}),
             "too few or too many user turns": low <= users and (high is None or users <= high),
             "too long": self.max_messages is None or len(t.messages) <= self.max_messages,
-            "too many failed calls": self.max_failed is None or failed <= self.max_failed * calls,
+            "too many failed calls": self.max_failed is None
+            or not failed
+            or failed / max(calls, 1) <= self.max_failed,
             "too few failures made good": self.min_recovered is None
             or share_recovered >= self.min_recovered,
             "of another split": self.split is None or split_of(t.intent) == self.split,
@@ -132,4 +135,4 @@ def _without_ids(message: dict[str, Any]) -> list[Any]:
         call.get("function") if isinstance(call, dict) else call
         for call in message.get("tool_calls") or ()
     ]
-    return [message["role"], message.get("content"), functions]
+    return [message["role"], message.get("content"), reasoning_of(message), functions]

@@ -52,11 +52,11 @@ class Shape:
         return [self._assistant(m) if m["role"] == "assistant" else m for m in shown]
 
     def _assistant(self, message: Message) -> Message:
-        reasoning = next((message[key] for key in _REASONING if message.get(key)), None)
+        reasoning = reasoning_of(message)
         if self.reasoning != "keep":
             message = {k: v for k, v in message.items() if k not in _REASONING}
         if self.reasoning == "inline" and reasoning:
-            message["content"] = f"<think>\n{reasoning}\n</think>\n\n{message['content']}"
+            message["content"] = _behind(f"<think>\n{reasoning}\n</think>\n\n", message["content"])
         if self.empty == "null" and message.get("tool_calls") and not message["content"]:
             message["content"] = None
         if self.arguments == "object" and message.get("tool_calls"):
@@ -68,6 +68,52 @@ class Shape:
         if arguments is None or (self.holds is not None and not self.holds(arguments)):
             return call
         return {**call, "function": {**call["function"], "arguments": arguments}}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One tool call, as far as it can be read: a model may put anything into `tool_calls`.
+
+    Attributes:
+        id: Its own, or the one under which it was answered.
+        name: Of the tool; empty where it names none.
+        arguments: As an object; None where they are none.
+        raw: What the model wrote.
+    """
+
+    id: str
+    name: str
+    arguments: dict[str, Any] | None
+    raw: Any
+
+
+def calls_of(message: Message) -> list[Call]:
+    """The calls of an assistant message."""
+    given = message.get("tool_calls") or []
+    ids = [call.get("id") if isinstance(call, dict) else None for call in given]
+    calls = []
+    for position, (call, id_) in enumerate(zip(given, ids, strict=True)):
+        if not (isinstance(id_, str) and id_):
+            id_ = f"call_{position}"  # as `tools.dispatch` answers a call that has none
+            while id_ in ids:
+                id_ += "_"
+        function = call.get("function") if isinstance(call, dict) else None
+        name = function.get("name") if isinstance(function, dict) else None
+        named = name if isinstance(name, str) else ""
+        calls.append(Call(id_, named, parsed_arguments(call), call))
+    return calls
+
+
+def reasoning_of(message: Message) -> str | None:
+    """What a model thought before it spoke, under whichever key its server gives it."""
+    return next((message[key] for key in _REASONING if message.get(key)), None)
+
+
+def _behind(text: str, content: Any) -> Any:
+    """Put a text in front of a content, which may be a list of parts."""
+    if isinstance(content, list):
+        return [{"type": "text", "text": text}, *content]
+    return f"{text}{content}"
 
 
 def parsed_arguments(call: Any) -> dict[str, Any] | None:
@@ -117,16 +163,15 @@ def _one_call_each(messages: list[Message]) -> Iterator[Message]:
         while position < len(messages) and messages[position]["role"] == "tool":
             results.append(messages[position])
             position += 1
-        for number, call in enumerate(calls):
+        for number, call in enumerate(calls_of(message)):
             first = message if number == 0 else {"role": "assistant", "content": ""}
-            yield {**first, "tool_calls": [call]}
+            yield {**first, "tool_calls": [call.raw]}
             yield from _results_of(call, results, last=number == len(calls) - 1)
 
 
-def _results_of(call: Any, results: list[Message], *, last: bool) -> Iterator[Message]:
+def _results_of(call: Call, results: list[Message], *, last: bool) -> Iterator[Message]:
     """Take the first result with the call's id; the last call also gets what belongs to none."""
-    wanted = call.get("id") if isinstance(call, dict) else None
-    found = next((r for r in results if r.get("tool_call_id") == wanted), None)
+    found = next((r for r in results if r.get("tool_call_id") == call.id), None)
     if found is not None:
         results.remove(found)
         yield found

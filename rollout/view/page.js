@@ -232,23 +232,32 @@ function table(cells, names = null) {
 }
 
 function transcript(episode) {
-  const results = new Map();
-  for (const m of episode.messages) {
-    if (m.role === "tool") results.set(m.tool_call_id, m);
-  }
-  const parts = episode.messages.map((m, i) => messageOf(m, i, results)).filter(Boolean);
+  const answers = answersOf(episode.messages);
+  const parts = episode.messages.map((m, i) => messageOf(m, i, answers)).filter(Boolean);
   for (const child of episode.subagents) parts.push(subagent(child));
   return [el("h2", "", "Transcript"), ...parts];
 }
 
+// The results of each assistant message by call: ids may come again in a later message, and a
+// call that has none is answered as call_<its place>.
+function answersOf(messages) {
+  const answers = new Map();
+  let asked = null;
+  for (const m of messages) {
+    if (m.role === "assistant") answers.set(asked = m, new Map());
+    else if (m.role === "tool" && asked) answers.get(asked).set(m.tool_call_id, m);
+  }
+  return answers;
+}
+
 function subagent(child) {
-  const results = new Map(child.messages.filter((m) => m.role === "tool").map((m) => [m.tool_call_id, m]));
+  const answers = answersOf(child.messages);
   const name = `sub-agent ${visible(child.label || child.session_key)}: ${child.status}`;
-  const parts = child.messages.map((m, i) => messageOf(m, `${child.session_key}-${i}`, results));
+  const parts = child.messages.map((m, i) => messageOf(m, `${child.session_key}-${i}`, answers));
   return el("details", "call odd", el("summary", "", name), el("div", "", ...parts.filter(Boolean)));
 }
 
-function messageOf(message, number, results) {
+function messageOf(message, number, answers) {
   if (message.role === "tool") return null;   // shown with its call
   const note = message.x ?? {};
   const box = el("section", `message ${message.role}`);
@@ -257,7 +266,7 @@ function messageOf(message, number, results) {
   link.href = `#${current}/${number}`;
   link.title = "link to this message";
   if (message.role === "system") {
-    box.append(folded("system prompt", message.content));
+    box.append(folded("system prompt", textOf(message.content)));
   } else if (message.role === "user") {
     const turn = note.user ?? {};
     const who = [`turn ${note.turn ?? "?"}`, turn.act, turn.subgoal].filter(Boolean).join(" · ");
@@ -270,7 +279,10 @@ function messageOf(message, number, results) {
     if (reasoning) box.append(folded("reasoning", reasoning, "reasoning"));
     const said = textOf(message.content);
     if (said) box.append(el("div", "who", "agent", link), el("div", "text", visible(said)));
-    for (const call of message.tool_calls ?? []) box.append(callOf(call, results.get(call?.id)));
+    const results = answers.get(message);
+    for (const [place, call] of (message.tool_calls ?? []).entries()) {
+      box.append(callOf(call, results?.get(call?.id || `call_${place}`)));
+    }
   }
   return box;
 }
@@ -401,6 +413,8 @@ function switchTheme() {
 
 function back() {
   document.body.classList.remove("reading");
+  // Else the same episode, chosen again from the list alone, would be no change of the address.
+  if (location.hash && matchMedia("(max-width: 50rem)").matches) history.pushState(null, "", location.pathname + location.search);
   byId("search").blur();
 }
 
@@ -424,8 +438,11 @@ document.addEventListener("keydown", (event) => {
 });
 
 function followHash() {
-  const [id, at] = decodeURIComponent(location.hash.slice(1)).split("/");
+  let address = location.hash.slice(1);
+  try { address = decodeURIComponent(address); } catch { /* no address of ours */ }
+  const [id, at] = address.split("/");
   if (id) open(id, at);
+  else document.body.classList.remove("reading");   // the browser's own way back
 }
 
 async function start() {

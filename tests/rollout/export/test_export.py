@@ -167,6 +167,48 @@ def test_rl_leaves_out_episodes_without_token_ids(runs, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_preference_needs_words_of_the_agent_on_both_sides(runs, rewritten, tmp_path):
+    """A failure that ended before the agent spoke left an empty prompt and rejected the user."""
+
+    def cut(record):
+        before = [m for m in record["messages"][:2] if m["role"] != "assistant"]
+        return {**record, "messages": before, "success": False, "reward": 0.0}
+
+    with pytest.raises(ConfigError, match="6 the agent said nothing"):
+        export("preference", [runs / "oracle", rewritten(cut)], tmp_path / "p.jsonl")
+
+
+def test_a_preference_pairs_only_what_was_given_the_same(runs, rewritten, tmp_path):
+    """Under another system prompt nothing is common, and the prompt would be empty."""
+
+    def told_otherwise(record):
+        record["messages"][0]["content"] = "Be brief."
+        return {**record, "success": False, "reward": 0.0}
+
+    with pytest.raises(ConfigError, match="no partner with the same opening"):
+        export("preference", [runs / "oracle", rewritten(told_otherwise)], tmp_path / "p.jsonl")
+
+
+def test_rl_takes_every_sample_of_a_group(rewritten, tmp_path, ise):
+    """Two samples with the same words are two samples: a group's mean reward counts both."""
+
+    def twin(record):
+        for message in record["messages"]:
+            if message["role"] == "assistant":
+                message["x"] |= {"prompt_token_ids": [1], "token_ids": [2]}
+        return record
+
+    run = rewritten(twin)
+    (shard,) = (run / "shards").iterdir()
+    again = [
+        json.dumps(json.loads(line) | {"episode_id": f"{n:016x}", "trial": 1})
+        for n, line in enumerate(shard.read_text().splitlines())
+    ]
+    shard.write_text(shard.read_text() + "".join(f"{line}\n" for line in again))
+    assert ise("export", run, "-f", "rl", "--out", tmp_path / "rl")[1].startswith("12 episodes")
+    assert ise("export", run, "-f", "openai", "--out", tmp_path / "o")[1].startswith("6 episodes")
+
+
 # -- what is taken ---------------------------------------------------------------------------
 
 
@@ -204,6 +246,30 @@ def test_failures_and_recoveries_can_be_asked_for(runs):
     assert clean == {r.episode_id for r in records if not failed(r)}
     healed = {r.episode_id for r in Selection(min_recovered=1.0).of(records)}
     assert healed == {r.episode_id for r in records if len(r.recoveries) == failed(r)}
+
+
+def test_a_share_of_failed_calls_is_exact(runs):
+    """29 of 100 is 0.29, although 0.29 * 100 is less than 29 in floating point."""
+    call = {"id": "c", "type": "function", "function": {"name": "exec", "arguments": "{}"}}
+    messages = []
+    for n in range(100):
+        status = "tool_error" if n < 29 else "ok"
+        messages += [
+            {"role": "assistant", "content": "", "tool_calls": [call]},
+            {"role": "tool", "tool_call_id": "c", "x": {"outcome": {"status": status}}},
+        ]
+    record = next(iter(read_run(runs / "faulty"))).model_copy(update={"messages": messages})
+    assert list(Selection(max_failed=0.29).of([record])) == [record]
+    assert list(Selection(max_failed=0.28).of([record])) == []
+
+
+def test_episodes_that_differ_in_reasoning_are_no_duplicates(runs):
+    record = next(iter(read_run(runs / "faulty")))
+    thoughtful = [
+        {**m, "reasoning_content": "hm"} if m["role"] == "assistant" else m for m in record.messages
+    ]
+    both = [record, record.model_copy(update={"messages": thoughtful})]
+    assert list(Selection().of(both)) == both
 
 
 def test_duplicates_and_too_many_of_an_intent_are_left_out(runs):
@@ -285,6 +351,92 @@ def test_users_reasoning_nulls_and_the_system_prompt_are_options():
     dropped = Shape(reasoning="drop", empty="null").chat(_CHAT)
     assert dropped[3]["content"] is None
     assert not any("reasoning_content" in m for m in dropped)
+
+
+def test_reasoning_goes_in_front_of_content_in_parts():
+    parts = [{"type": "text", "text": "a"}]
+    message = {"role": "assistant", "content": parts, "reasoning": "hm"}
+    (shown,) = Shape(reasoning="inline").chat([message])
+    assert shown["content"] == [{"type": "text", "text": "<think>\nhm\n</think>\n\n"}, *parts]
+    assert parts == [{"type": "text", "text": "a"}]
+
+
+# -- whatever a model can say ----------------------------------------------------------------
+
+_FUNCTION = {"name": "read", "arguments": {"path": "x"}}
+_ODD_CALLS = [
+    "read x",
+    {"id": "x"},
+    {"id": "y", "type": "function", "function": None},
+    {"function": {"name": "exec", "arguments": None}},
+    {"id": "c", "type": "function", "function": _FUNCTION},
+]
+_ANSWERED_AS = ["call_0", "x", "y", "call_3", "c"]
+"""The ids that `tools.dispatch` answers them under."""
+_ODD = [
+    {"role": "system", "content": "s"},
+    {"role": "user", "content": "u"},
+    {
+        "role": "assistant",
+        "content": [{"type": "text", "text": "part one,"}, {"type": "text", "text": " part two"}],
+        "reasoning": "hm",
+        "tool_calls": [{"id": "c", "function": {"name": "exec", "arguments": "{}"}}],
+    },
+    {"role": "tool", "tool_call_id": "c", "content": "first"},
+    {"role": "assistant", "content": "", "tool_calls": _ODD_CALLS},
+    *({"role": "tool", "tool_call_id": id_, "content": f"for {id_}"} for id_ in _ANSWERED_AS),
+    {"role": "assistant", "content": [{"type": "text", "text": "done"}]},
+]
+
+
+@pytest.fixture
+def odd(rewritten):
+    """A run with calls that are none, an id used in two messages, and content in parts."""
+
+    def change(record):
+        record["provenance"]["agent"] |= {"scripted": False, "model": "m"}
+        return {**record, "messages": _ODD, "recoveries": []}
+
+    return rewritten(change, "odd")
+
+
+def test_calls_that_are_none_are_split_with_their_results(odd):
+    shown = Shape(parallel="split").chat(_ODD)[4:-1]
+    assert [m["tool_calls"][0] for m in shown[::2]] == _ODD_CALLS
+    assert [m["tool_call_id"] for m in shown[1::2]] == _ANSWERED_AS
+
+
+def test_isetrace_takes_calls_that_are_none(odd, tmp_path):
+    export("isetrace", odd, tmp_path / "i.jsonl")
+    row = rows(tmp_path / "i.jsonl")[0]
+    names = [m["name"] for m in row["messages"] if m["role"] == "tool"]
+    assert names == ["exec", "", "", "", "", "read"]
+    assert row["final_output"] == "done"
+
+
+def test_atif_takes_calls_that_are_none(odd, tmp_path):
+    atif = pytest.importorskip("atif", reason="the package atif is not installed")
+    export("atif", odd, tmp_path / "a")
+    (path,) = (tmp_path / "a").iterdir()
+    first, second, last = atif.Trajectory.model_validate_json(path.read_bytes()).steps[2:]
+    assert (first.message, first.reasoning_content) == ("part one, part two", "hm")
+    assert [call.tool_call_id for call in second.tool_calls] == _ANSWERED_AS
+    assert [call.function_name for call in second.tool_calls] == ["", "", "", "exec", "read"]
+    assert second.tool_calls[0].extra == {"raw_call": "read x"}
+    assert last.message == "done"
+
+
+def test_llamafactory_leaves_out_calls_without_a_name_and_counts_reasoning(
+    odd, rewritten, tmp_path
+):
+    with pytest.raises(ConfigError, match=r"nothing to export: .* a call names no tool"):
+        export("llamafactory", odd, tmp_path / "l")
+    named = [*_ODD[:4], _ODD[-1]]
+    run = rewritten(lambda record: {**record, "messages": named, "recoveries": []}, "named")
+    report = export("llamafactory", run, tmp_path / "n")
+    turns = rows(tmp_path / "n" / "ise.jsonl")[0]["conversations"]
+    assert turns[-1] == {"from": "gpt", "value": "done"}
+    assert report.notes["reasonings left out"] == 1
 
 
 json_values = st.recursive(
@@ -387,6 +539,8 @@ def test_bad_input_is_one_clear_line(runs, tmp_path, ise):
     assert "nothing to export: 6 of the other success" in line
     line = fails(run, "-f", "openai", "--turns", "many", "--out", out)
     assert "--turns many: expected a range" in line
+    line = fails(run, "-f", "openai", "--turns", "9-3", "--out", out)
+    assert "--turns 9-3: the range is empty" in line
     assert "--who me: expected one of" in fails(run, "-f", "openai", "--who", "me", "--out", out)
     assert "not a run" in fails(tmp_path, "-f", "openai", "--out", out)
     assert not out.exists()
@@ -395,6 +549,28 @@ def test_bad_input_is_one_clear_line(runs, tmp_path, ise):
         assert "is there already" in fails(run, "-f", name, "--out", out)
     assert out.read_text() == "mine"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+@pytest.mark.parametrize(
+    ("format_", "option", "said"),
+    [
+        ("atif", "--parallel=split", "--parallel says nothing to this format"),
+        ("isetrace", "--no-system", "--system says nothing to this format"),
+        ("rl", "--arguments=object", "--arguments says nothing to this format"),
+        ("llamafactory", "--users=keep", "it takes --reasoning only"),
+        ("preference", "--success", "format preference needs both"),
+    ],
+)
+def test_an_option_that_a_format_cannot_heed_is_refused(runs, tmp_path, ise, format_, option, said):
+    out = tmp_path / "out"
+    status, _, err = ise("export", runs / "faulty", "-f", format_, option, "--out", out)
+    assert (status, err.count("\n"), said in err, out.exists()) == (2, 1, True, False)
+
+
+def test_what_a_killed_export_left_is_not_in_the_way(runs, tmp_path):
+    for left in (tmp_path / ".a.tmp", tmp_path / ".a.1.tmp"):
+        (left / "inside").mkdir(parents=True)
+    assert export("atif", runs / "oracle", tmp_path / "a").written == 6
 
 
 def test_a_newer_record_leaves_nothing_half_written(rewritten, tmp_path, ise):

@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from ise_env.rollout import stats_page
+from ise_env.rollout.stats import collect_statistics
 from ise_env.rollout.view.page import static_page
 from ise_env.rollout.view.server import ViewServer
 from ise_env.traces.reader import read_run
@@ -93,6 +95,70 @@ def test_it_lists_filters_sorts_and_searches(show, records):
     items(page).first.wait_for()
     found = {link.get_attribute("href") for link in items(page).all()}
     assert f"#{records[3].episode_id}" in found
+
+
+def test_on_a_narrow_screen_the_list_and_an_episode_can_be_left_and_opened_again(show, records):
+    page = show(records, viewport={"width": 380, "height": 800})
+
+    def opened(wanted):
+        page.wait_for_function(f"document.body.classList.contains('reading') === {wanted}")
+
+    items(page).first.click()
+    opened("true")
+    page.wait_for_selector("#episode td.passed, #episode td .passed")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    assert wide <= 380
+    page.click("#back")
+    opened("false")
+    items(page).first.click()
+    opened("true")
+    page.go_back()
+    opened("false")
+
+
+def test_statistics_fit_a_narrow_screen(browser, runs, tmp_path):
+    path = tmp_path / "stats.html"
+    path.write_text(stats_page.page("run", collect_statistics(runs / "faulty")), encoding="utf-8")
+    page = browser.new_page(viewport={"width": 380, "height": 800})
+    page.goto(path.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 380
+    page.close()
+
+
+def test_words_of_the_checks_are_not_broken(show, records):
+    page = show(records, fragment=f"#{records[0].episode_id}")
+    reading(page, records[0])
+    verdict = page.locator("#episode .passed").first
+    lines = "e => { const r = document.createRange(); r.selectNodeContents(e);"
+    assert verdict.evaluate(f"{lines} return r.getClientRects().length; }}") == 1
+
+
+def test_an_address_that_is_none_is_ignored(show, records):
+    page = show(records, fragment="#%")
+    assert items(page).count() == len(records)
+
+
+def test_each_call_has_the_result_of_its_own_message(show, records):
+    """Some servers count ids from 0 in every message, and a model may leave the id out."""
+
+    def asks(command, **id_):
+        function = {"name": "exec", "arguments": f'{{"command": "{command}"}}'}
+        return {"role": "assistant", "content": "", "tool_calls": [{**id_, "function": function}]}
+
+    answer = {"role": "tool", "tool_call_id": "call_0"}
+    messages = [
+        asks("one", id="call_0"),
+        {**answer, "content": "first"},
+        asks("two", id="call_0"),
+        {**answer, "content": "second"},
+        asks("three"),
+        {**answer, "content": "third"},
+    ]
+    record = records[0].model_copy(update={"messages": messages, "subagents": []})
+    page = show([record], fragment=f"#{record.episode_id}")
+    reading(page, record)
+    results = page.locator("details.call pre:last-child")
+    assert results.all_text_contents() == ["first", "second", "third"]
 
 
 def test_a_link_leads_to_a_message_and_keys_move_about(show, records):
