@@ -6,8 +6,10 @@ each time in a fresh directory, and is free again when that has been removed.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -138,6 +140,22 @@ class Place:
         """Ask the keeper about this tree."""
         return self.keeper.call(op, tree=self.tree, **fields)
 
+    def set_up(self, op: str, **fields: Any) -> None:
+        """Ask the keeper for something without which there is no workspace.
+
+        Raises:
+            WorkspaceError: It failed; nothing inside is to blame.
+        """
+        try:
+            self.call(op, **fields)
+        except OSError as error:
+            mend = ""
+            if error.errno == errno.ENOSPC:
+                mend = ": disk_bytes or inodes of its limits are too few for what it starts with"
+            raise WorkspaceError(
+                f"the workspace could not be set up: {os.strerror(error.errno or errno.EIO)}{mend}"
+            ) from error
+
 
 @dataclass
 class Places:
@@ -170,9 +188,10 @@ class Places:
                 with self._starting:  # whoever waited here looks first at what the other made
                     place = self._found(size) or self._started(size)
             try:
-                place.call("make", etc={name: roots.ETC[name] for name in OWN_ETC})
+                place.set_up("make", etc={name: roots.ETC[name] for name in OWN_ETC})
             except WorkspaceError:
                 if place.keeper.alive:
+                    self.leave(place)
                     raise
                 self._drop(place.keeper)
                 continue
