@@ -103,6 +103,16 @@ def test_pool_that_is_being_closed_sets_nothing_up(
     cold._discard(made)
 
 
+def test_keeper_outlives_a_request_that_it_cannot_answer(
+    cold: DockerBackend, weak: tuple[str, ...]
+) -> None:
+    with cold.create(allow_degraded=weak) as workspace:
+        workspace.checkpoint()
+        with pytest.raises(OSError, match="KeyError"):
+            workspace._place.call("no such operation")
+        assert workspace.diff() == []
+
+
 def test_stored_template_is_no_path(backend: Backend, weak: tuple[str, ...]) -> None:
     for kind in ("local", f"docker:{IMAGE}"):
         for name in (".", "..", "../..", "/etc"):

@@ -84,6 +84,9 @@ class Keeper:
             path = error.filename if isinstance(error.filename, str) else ""
             number = error.errno or errno.EINVAL
             return {"errno": number, "message": error.strerror or str(error), "path": path}
+        except Exception as error:  # noqa: BLE001 - of one tree, which is not to take seven along
+            message = f"{type(error).__name__}: {error}"
+            return {"errno": errno.EIO, "message": message, "path": ""}
         if isinstance(result, bytes):
             return {"ok": self._parted(result, "bytes")}
         return {"ok": self._parted(json.dumps(result).encode(), "json")}
