@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import socket
 import stat
+import threading
 import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from ise_env.errors import ConfigError, WorkspaceError
+from ise_env.workspaces import channel as channels
 from ise_env.workspaces import make_backend
 from ise_env.workspaces.docker import places, streams
 from ise_env.workspaces.docker.backend import DockerBackend
 from ise_env.workspaces.docker.engine import Engine
+from ise_env.workspaces.docker.keeper import Keeper
 from ise_env.workspaces.docker.tunnel import Tunnel
+from ise_env.workspaces.inside import wire
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.protocol import Backend, Completed, Limits, SeedFile
 
@@ -111,6 +117,45 @@ def test_keeper_outlives_a_request_that_it_cannot_answer(
         with pytest.raises(OSError, match="KeyError"):
             workspace._place.call("no such operation")
         assert workspace.diff() == []
+
+
+def test_keeper_tells_that_it_lives_while_it_works() -> None:
+    ours, theirs = socket.socketpair()
+    keeper = Keeper(SimpleNamespace(requests=theirs.fileno(), replies=theirs.fileno()))  # type: ignore[arg-type]
+    work = threading.Event()
+    keeper._operations["work"] = work.wait
+    serving = threading.Thread(target=keeper.serve, daemon=True)
+    serving.start()
+    ours.settimeout(30)
+    reader = wire.FrameReader()
+    with ours, theirs:
+        ours.sendall(wire.encode({"op": "work", "id": 1}) + wire.encode({"op": "ping", "id": 0}))
+        (answer,) = reader.feed(ours.recv(1 << 16))
+        assert answer == {"id": 0, "ok": None}
+        work.set()
+        (answer,) = reader.feed(ours.recv(1 << 16))
+        assert isinstance(answer, dict)
+        assert answer["id"] == 1
+        ours.shutdown(socket.SHUT_RDWR)
+        serving.join(30)
+    assert not serving.is_alive()
+
+
+def test_stopped_keeper_is_given_up_and_replaced(
+    cold: DockerBackend, weak: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = cold.create(allow_degraded=weak)
+    first = workspace._place.keeper._container.first
+    if first < 0:
+        pytest.skip("the engine's processes are not this machine's")
+    monkeypatch.setattr(channels, "SILENCE_S", 0.2)
+    signal.pidfd_send_signal(first, signal.SIGSTOP)
+    with pytest.raises(WorkspaceError, match="keeps the trees of workspaces failed") as caught:
+        workspace.diff()
+    assert caught.value.retryable
+    workspace.close()
+    monkeypatch.undo()
+    cold.create(allow_degraded=weak).close()
 
 
 def test_stored_template_is_no_path(backend: Backend, weak: tuple[str, ...]) -> None:

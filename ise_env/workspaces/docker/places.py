@@ -33,7 +33,9 @@ IDLE_KEEPERS = 2
 """Keepers without a workspace that are held for the next ones."""
 
 _PATIENCE_S = 120.0
-"""For one operation on a tree; a full one takes seconds."""
+"""For one operation on a tree; a full one takes seconds, many of them on a busy machine."""
+_QUEUE_S = PER_KEEPER * _PATIENCE_S
+"""For one and those of the other places of a keeper before it; that the keeper lives is asked."""
 
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"]
 _Size = tuple[int, int]
@@ -70,16 +72,21 @@ class Keeper:
             WorkspaceError: The keeper is gone, which is nobody's fault inside.
         """
         try:
-            first = self._channel.call(op, within_s=_PATIENCE_S, **fields)
+            first = self._channel.call(op, within_s=_QUEUE_S, **fields)
             data = first["data"]
             while len(data) < first["size"]:
                 data += self._channel.call(
-                    "part", within_s=_PATIENCE_S, answer=first["answer"], at=len(data)
+                    "part", within_s=_QUEUE_S, answer=first["answer"], at=len(data)
                 )
         except WorkspaceGone as error:
             raise WorkspaceError(
                 "the container that keeps the trees of workspaces has ended: was the engine "
                 "restarted?",
+                retryable=True,
+            ) from error
+        except WorkspaceError as error:
+            raise WorkspaceError(
+                f"the container that keeps the trees of workspaces failed ({op}): {error}",
                 retryable=True,
             ) from error
         return data if first["kind"] == "bytes" else json.loads(data)
