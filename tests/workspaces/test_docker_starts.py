@@ -19,7 +19,7 @@ import pytest
 from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.workspaces import channel as channels
 from ise_env.workspaces import make_backend
-from ise_env.workspaces.docker import places, streams
+from ise_env.workspaces.docker import build, places, streams
 from ise_env.workspaces.docker.backend import DockerBackend
 from ise_env.workspaces.docker.engine import Engine
 from ise_env.workspaces.docker.keeper import Keeper
@@ -182,6 +182,26 @@ def test_address_that_nobody_answers_at_leaves_no_socket(
             Engine().call("asking its version", "version")
         assert sockets() == before
         assert caught.value.retryable
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:99999", "ssh://host.example:99999"])
+def test_address_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_HOST", address)
+    with pytest.raises(ConfigError, match=f"DOCKER_HOST={address} is no address"):
+        Engine().call("asking its version", "version")
+
+
+@pytest.mark.parametrize(
+    ("name", "repository", "tag"),
+    [
+        ("mine", "mine", "latest"),
+        ("mine:2", "mine", "2"),
+        ("localhost:5000/mine", "localhost:5000/mine", "latest"),
+        ("localhost:5000/mine:2", "localhost:5000/mine", "2"),
+    ],
+)
+def test_tag_of_an_image_that_is_built(name: str, repository: str, tag: str) -> None:
+    assert build._parted(name) == (repository, tag)
 
 
 # --- the way to an engine behind ssh, with a program in ssh's place that leads nowhere ---------

@@ -50,8 +50,13 @@ class Engine:
         """The SDK's low-level client, connected at first use."""
         with self._lock:
             if self._api is None:
-                with self.speaking("connecting"):
-                    self._api = self._connect()
+                try:
+                    with self.speaking("connecting"):
+                        self._api = self._connect()
+                except ValueError as error:
+                    raise ConfigError(
+                        f"DOCKER_HOST={self.address} is no address of a Docker engine: {error}"
+                    ) from error
             return self._api
 
     def _connect(self) -> Any:
