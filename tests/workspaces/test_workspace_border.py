@@ -34,3 +34,16 @@ def test_zero_byte_in_a_path_harms_nobody(make: Make) -> None:
         assert caught.value.errno == errno.EINVAL
     assert frozen.walk() == {}
     assert neighbour.diff() == []
+
+
+def test_processes_are_told_with_what_they_are_children_of(workspace: Workspace) -> None:
+    parent = ["bash", "-c", "sleep 1001; true"]
+    workspace.run(parent, yield_after_s=0)
+    workspace.run("setsid sleep 1002 > /dev/null &")
+    workspace.run("until [ $(pgrep -c sleep) = 2 ]; do :; done", timeout_s=30)
+    told = {process.argv: process.parent for process in workspace.freeze().processes()}
+    assert told == {
+        tuple(parent): (),
+        ("sleep", "1001"): tuple(parent),
+        ("sleep", "1002"): (),  # its own parent has ended
+    }
