@@ -68,6 +68,8 @@ def _entry(found: os.stat_result, target: str | None) -> Entry:
 
 
 def _split(path: str) -> list[str]:
+    if "\0" in path:
+        raise OSError(errno.EINVAL, "a path holds a zero byte", path)
     return [part for part in path.split("/") if part not in ("", ".")]
 
 

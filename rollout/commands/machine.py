@@ -67,14 +67,14 @@ def clean(
     json: Json = False,
 ) -> None:
     """Remove what crashed processes left behind."""
-    from ise_env.errors import WorkspaceError
+    from ise_env.errors import IseError
     from ise_env.services import places
     from ise_env.workspaces import make_backend
 
     removed = make_backend(workspace or "local").reap(dry_run=dry_run)
     removed += places.reap(dry_run=dry_run)
     if not workspace:
-        with suppress(WorkspaceError):  # without an engine there is nothing left in it
+        with suppress(IseError):  # without an engine there is nothing left in it
             removed += make_backend("docker").reap(dry_run=dry_run)
     if json:
         print_json({"dry_run": dry_run, "removed": removed})

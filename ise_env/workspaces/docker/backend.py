@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,12 +88,11 @@ class DockerBackend:
         for pair in pairs:
             key, _, value = pair.partition("=")
             try:
-                kind = {"runtime": str, "warm": int, "timeout_s": float}[key]
-                options[key] = kind(value)
+                options[key] = _OPTIONS[key](value)
             except (KeyError, ValueError):
                 raise ConfigError(
                     f"docker workspaces have no option {pair!r}; there are: runtime=NAME, "
-                    "warm=NUMBER, timeout_s=SECONDS"
+                    "warm=NUMBER, timeout_s=SECONDS (more than 0)"
                 ) from None
         return cls(image, **options)
 
@@ -143,11 +142,11 @@ class DockerBackend:
         prepared = setup.pool.take(limits)
         try:
             if names:
-                prepared.place.call("name", text=roots.hosts(names))
+                prepared.place.set_up("name", text=roots.hosts(names))
             if name:
                 archive = functools.partial(setup.store.archive, name)
                 known = prepared.place.keeper.template(name, archive)
-                prepared.place.call("lay", template=known)
+                prepared.place.set_up("lay", template=known)
         except BaseException:
             self._discard(prepared)
             raise
@@ -253,10 +252,10 @@ class DockerBackend:
         places = Places(starter)
         with contextlib.suppress(IseError):  # what a killed process left; no reason to fail
             self.reap()
-        pool = Pool(
-            self._warm, lambda limits: self._start(self._ready(), limits, None), self._discard
-        )
-        return _Setup(ready, enforced, starter, places, pool, Store(state))
+        # Not by way of `_ready`: a pool that is being closed would set up everything anew.
+        pool = Pool(self._warm, lambda limits: self._start(setup, limits, None), self._discard)
+        setup = _Setup(ready, enforced, starter, places, pool, Store(state))
+        return setup
 
     # --- requirements -------------------------------------------------------------------------
 
@@ -281,6 +280,26 @@ class DockerBackend:
             if not dry_run:
                 shutil.rmtree(path, ignore_errors=True)
         return lines
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise ValueError(text)
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < threading.TIMEOUT_MAX:  # nor what is no number
+        raise ValueError(text)
+    return value
+
+
+_OPTIONS: dict[str, Callable[[str], Any]] = {
+    "runtime": str,
+    "warm": _number,
+    "timeout_s": _seconds,
+}
 
 
 def _call(method: Any) -> None:

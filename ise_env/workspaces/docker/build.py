@@ -88,6 +88,12 @@ def _from_dockerfile(engine: Engine, name: str, extra: Sequence[str], say: _Say)
     return True
 
 
+def _parted(name: str) -> tuple[str, str]:
+    """Return an image's repository and tag; a registry's name may hold a colon, too."""
+    repository, _, tag = name.rpartition(":")
+    return (repository, tag) if repository and "/" not in tag else (name, "latest")
+
+
 def _from_debootstrap(
     engine: Engine,
     name: str,
@@ -105,14 +111,14 @@ def _from_debootstrap(
     try:
         say("importing it into the engine")
         command = ["tar", "-C", str(place), "--numeric-owner", "-c", "."]
-        repository, _, tag = name.partition(":")
+        repository, tag = _parted(name)
         with subprocess.Popen(command, stdout=subprocess.PIPE) as packing:
             engine.call(
                 "importing the image",
                 "import_image_from_stream",
                 packing.stdout,
                 repository=repository,
-                tag=tag or "latest",
+                tag=tag,
                 changes=['CMD ["bash"]'],
             )
         if packing.returncode != 0:

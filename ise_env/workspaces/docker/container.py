@@ -162,7 +162,7 @@ class Starter:
 
     def sees_folders(self) -> bool:
         """Try whether the engine sees a folder of ours; it does not when we are in a container."""
-        landing = Landing(self.state, "probe")
+        landing = Landing(self.state, f"probe-{next(_NUMBERS)}")
         try:
             link = {"Type": "bind", "Source": str(landing.folder), "Target": LINK}
             made = self._create("workspace", [link], "1000:1000", "", True, {})
@@ -207,13 +207,9 @@ class Starter:
             with self.engine.room():
                 made = self._create(kind, mounts, user, episode, landing is not None, options)
                 with _removing(self.engine, made):
-                    attached = attach(self.engine, made)
+                    attached = undo.enter_context(_closing(attach(self.engine, made)))
                     self.engine.call("starting a container", "start", made)
-            try:
-                return self._linked(made, attached, landing)
-            except BaseException:
-                attached.close()
-                raise
+            return self._linked(made, attached, landing)
 
     def _create(
         self,
@@ -257,10 +253,35 @@ class Starter:
         if landing is None:
             return Container(self.engine, made, attached, attached.carry(), None)
         control, rights = landing.await_two(attached, HELLO_S)
-        pid = struct.unpack("3i", control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
-        # No number: a process of another machine, or of a namespace outside ours.
-        first = os.pidfd_open(pid) if pid > 0 else -1
+        try:
+            first = _first(control)
+        except OSError as error:
+            control.close()
+            rights.close()
+            complaint = attached.complaint() or error.strerror
+            raise WorkspaceError(
+                f"the container ended at its start: {complaint}", retryable=True
+            ) from error
         return Container(self.engine, made, attached, control, rights, first)
+
+
+def _first(control: socket.socket) -> int:
+    """Return a descriptor of the process at the other end of a socket.
+
+    -1 where it has no number here: on another machine, or in a namespace outside ours.
+    """
+    pid = struct.unpack("3i", control.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+    return os.pidfd_open(pid) if pid > 0 else -1
+
+
+@contextlib.contextmanager
+def _closing(attached: Attached) -> Iterator[Attached]:
+    """Close a stream of a container that has not started."""
+    try:
+        yield attached
+    except BaseException:
+        attached.close()
+        raise
 
 
 @contextlib.contextmanager

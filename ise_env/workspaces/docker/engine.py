@@ -6,6 +6,7 @@ The SDK is imported with the first connection, because most users never make one
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,8 +50,13 @@ class Engine:
         """The SDK's low-level client, connected at first use."""
         with self._lock:
             if self._api is None:
-                with self.speaking("connecting"):
-                    self._api = self._connect()
+                try:
+                    with self.speaking("connecting"):
+                        self._api = self._connect()
+                except ValueError as error:
+                    raise ConfigError(
+                        f"DOCKER_HOST={self.address} is no address of a Docker engine: {error}"
+                    ) from error
             return self._api
 
     def _connect(self) -> Any:
@@ -58,12 +64,20 @@ class Engine:
         from docker.utils import kwargs_from_env
 
         options = kwargs_from_env()
+        if self.is_local:
+            _knock(self.address)
         if self.address.startswith("ssh://"):
             # The SDK's own ssh cannot wait for output and has no deadlines.
             self._tunnel = Tunnel(self.address, roots.state_directory())
             options["base_url"] = f"unix://{self._tunnel.path}"
         options.setdefault("base_url", self.address)
-        made = docker.APIClient(version="auto", timeout=_PING_S, **options)
+        try:
+            made = docker.APIClient(version="auto", timeout=_PING_S, **options)
+        except BaseException:
+            tunnel, self._tunnel = self._tunnel, None
+            if tunnel is not None:  # the next attempt opens one of its own
+                tunnel.close()
+            raise
         made.timeout = self.timeout_s
         return made
 
@@ -176,6 +190,16 @@ class Engine:
         self._lock = threading.Lock()
         self._room = threading.BoundedSemaphore(max(2, os.cpu_count() or 2))
         self._api = None
+        tunnel, self._tunnel = self._tunnel, None
+        if tunnel is not None:
+            tunnel.forget_in_child()
+
+
+def _knock(address: str) -> None:
+    """Connect to a socket and hang up: the SDK leaves one open that nobody answers at."""
+    with socket.socket(socket.AF_UNIX) as tried:
+        tried.settimeout(_PING_S)
+        tried.connect("/" + address.removeprefix("unix://").lstrip("/"))
 
 
 def _one_line(error: Exception) -> str:

@@ -16,8 +16,10 @@ import contextlib
 import errno
 import json
 import os
+import queue
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -38,7 +40,7 @@ OWNER = (1000, 1000)
 
 
 class Keeper:
-    """Answers requests about trees, one at a time."""
+    """Answers requests about trees, one at a time; that it lives it tells meanwhile."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
@@ -48,9 +50,9 @@ class Keeper:
         self._answers: dict[int, bytes] = {}
         """Long ones, until they are fetched."""
         self._upload = bytearray()
+        self._replying = threading.Lock()
         self._operations: dict[str, Callable[..., Any]] = {
             "hello": lambda: sys.version.split()[0],
-            "ping": lambda: None,
             "make": self.make,
             "name": self.name_hosts,
             "upload": self.upload,
@@ -69,10 +71,24 @@ class Keeper:
     def serve(self) -> None:
         """Answer until the host closes the link."""
         reader = wire.FrameReader()
+        requests: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        threading.Thread(target=self._work, args=(requests,), daemon=True).start()
         while data := os.read(self._link.requests, 1 << 18):
             for request in reader.feed(data):
                 assert isinstance(request, dict)
+                if request["op"] == "ping":
+                    self._reply({"id": request["id"], "ok": None})
+                else:
+                    requests.put(request)
+
+    def _work(self, requests: queue.SimpleQueue[dict[str, Any]]) -> None:
+        try:
+            while True:
+                request = requests.get()
                 self._reply({"id": request.pop("id"), **self._answer(request)})
+        except BaseException:  # noqa: BLE001 - or the other thread would tell that all is well
+            sys.excepthook(*sys.exc_info())
+            os._exit(1)
 
     def _answer(self, request: dict[str, Any]) -> dict[str, Any]:
         operation = request.pop("op")
@@ -84,6 +100,9 @@ class Keeper:
             path = error.filename if isinstance(error.filename, str) else ""
             number = error.errno or errno.EINVAL
             return {"errno": number, "message": error.strerror or str(error), "path": path}
+        except Exception as error:  # noqa: BLE001 - of one tree, which is not to take seven along
+            message = f"{type(error).__name__}: {error}"
+            return {"errno": errno.EIO, "message": message, "path": ""}
         if isinstance(result, bytes):
             return {"ok": self._parted(result, "bytes")}
         return {"ok": self._parted(json.dumps(result).encode(), "json")}
@@ -104,8 +123,9 @@ class Keeper:
 
     def _reply(self, fields: dict[str, Any]) -> None:
         left = memoryview(wire.encode(fields))
-        while left:
-            left = left[os.write(self._link.replies, left) :]
+        with self._replying, contextlib.suppress(ConnectionError):  # the other thread ends then
+            while left:
+                left = left[os.write(self._link.replies, left) :]
 
     # --- places -------------------------------------------------------------------------------
 

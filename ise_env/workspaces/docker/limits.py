@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ class Enforced:
     """How the limits of workspaces are enforced by an engine."""
 
     requirements: tuple[Requirement, ...]
+    processors: float
+    """Of the engine's machine, which refuses containers that may use more."""
 
     def __contains__(self, name: object) -> bool:
         """Whether a limit of that name is enforced."""
@@ -60,7 +63,8 @@ def find(info: dict[str, Any]) -> Enforced:
             _limit("pids", info.get("PidsLimit"), f"cgroup v{version}"),
             _limit("cpu", info.get("CpuCfsQuota"), f"cgroup v{version}"),
             _seccomp(info.get("SecurityOptions") or ()),
-        )
+        ),
+        info.get("NCPU") or math.inf,
     )
 
 
@@ -109,7 +113,7 @@ def host_options(limits: Limits, enforced: Enforced, volumes: Sequence[str]) -> 
     if "pids" in enforced:
         options["pids_limit"] = limits.pids + _EXECUTOR
     if "cpu" in enforced:
-        options["nano_cpus"] = int(limits.cpus * 1_000_000_000)
+        options["nano_cpus"] = int(min(limits.cpus, enforced.processors) * 1_000_000_000)
     if "seccomp" in enforced:
         options["security_opt"].append(f"seccomp={profile()}")
     return options

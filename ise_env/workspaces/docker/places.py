@@ -6,8 +6,10 @@ each time in a fresh directory, and is free again when that has been removed.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
+import os
 import queue
 import threading
 from collections.abc import Callable
@@ -31,7 +33,9 @@ IDLE_KEEPERS = 2
 """Keepers without a workspace that are held for the next ones."""
 
 _PATIENCE_S = 120.0
-"""For one operation on a tree; a full one takes seconds."""
+"""For one operation on a tree; a full one takes seconds, many of them on a busy machine."""
+_QUEUE_S = PER_KEEPER * _PATIENCE_S
+"""For one and those of the other places of a keeper before it; that the keeper lives is asked."""
 
 _CAPABILITIES = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID"]
 _Size = tuple[int, int]
@@ -68,16 +72,21 @@ class Keeper:
             WorkspaceError: The keeper is gone, which is nobody's fault inside.
         """
         try:
-            first = self._channel.call(op, within_s=_PATIENCE_S, **fields)
+            first = self._channel.call(op, within_s=_QUEUE_S, **fields)
             data = first["data"]
             while len(data) < first["size"]:
                 data += self._channel.call(
-                    "part", within_s=_PATIENCE_S, answer=first["answer"], at=len(data)
+                    "part", within_s=_QUEUE_S, answer=first["answer"], at=len(data)
                 )
         except WorkspaceGone as error:
             raise WorkspaceError(
                 "the container that keeps the trees of workspaces has ended: was the engine "
                 "restarted?",
+                retryable=True,
+            ) from error
+        except WorkspaceError as error:
+            raise WorkspaceError(
+                f"the container that keeps the trees of workspaces failed ({op}): {error}",
                 retryable=True,
             ) from error
         return data if first["kind"] == "bytes" else json.loads(data)
@@ -138,6 +147,22 @@ class Place:
         """Ask the keeper about this tree."""
         return self.keeper.call(op, tree=self.tree, **fields)
 
+    def set_up(self, op: str, **fields: Any) -> None:
+        """Ask the keeper for something without which there is no workspace.
+
+        Raises:
+            WorkspaceError: It failed; nothing inside is to blame.
+        """
+        try:
+            self.call(op, **fields)
+        except OSError as error:
+            mend = ""
+            if error.errno == errno.ENOSPC:
+                mend = ": disk_bytes or inodes of its limits are too few for what it starts with"
+            raise WorkspaceError(
+                f"the workspace could not be set up: {os.strerror(error.errno or errno.EIO)}{mend}"
+            ) from error
+
 
 @dataclass
 class Places:
@@ -170,9 +195,10 @@ class Places:
                 with self._starting:  # whoever waited here looks first at what the other made
                     place = self._found(size) or self._started(size)
             try:
-                place.call("make", etc={name: roots.ETC[name] for name in OWN_ETC})
+                place.set_up("make", etc={name: roots.ETC[name] for name in OWN_ETC})
             except WorkspaceError:
                 if place.keeper.alive:
+                    self.leave(place)
                     raise
                 self._drop(place.keeper)
                 continue

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ise_env.errors import ConfigError
 from ise_env.workspaces.local import templates as trees
 from ise_env.workspaces.protocol import SeedFile, Template
 from ise_env.workspaces.tree import Tree
@@ -24,9 +23,7 @@ class Store:
             ConfigError: It is not one, or none of that name is stored.
         """
         if isinstance(template, str):
-            if template and not (self._folder / template).is_dir():
-                raise ConfigError(f"no template {template!r} is stored here")
-            return template, []
+            return trees.stored(self._folder, template), []
         rest: list[SeedFile] = []
         if isinstance(template, bytes):
             items = trees.of_archive(template)

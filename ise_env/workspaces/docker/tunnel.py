@@ -8,6 +8,7 @@ also tells that the way is open by sending back what it is sent.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import select
 import shutil
@@ -21,6 +22,7 @@ from ise_env.workspaces.local import owners
 OPEN_S = 30.0
 _REMOTE = "/var/run/docker.sock"
 _ECHO = b"open\n"
+_NUMBERS = itertools.count(1)
 
 
 class Tunnel:
@@ -44,8 +46,8 @@ class Tunnel:
             raise ConfigError(f"DOCKER_HOST={address} needs ssh: apt-get install openssh-client")
         parent = state / "links"
         parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder = parent / owners.label("tunnel")
-        self._folder.mkdir(mode=0o700, exist_ok=True)
+        self._folder = parent / owners.label(f"tunnel-{next(_NUMBERS)}")
+        self._folder.mkdir(mode=0o700)
         self.path = self._folder / "docker.sock"
         command = [program, "-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes"]
         command += ["-o", "ConnectTimeout=15", "-o", "ServerAliveInterval=15"]
@@ -87,8 +89,12 @@ class Tunnel:
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(5.0)
+        self.forget_in_child()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def forget_in_child(self) -> None:
+        """After a fork: drop our copies of the pipes; it lives by the parent's."""
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        shutil.rmtree(self._folder, ignore_errors=True)

@@ -102,7 +102,11 @@ class LocalBackend:
         if name:
             workspace.image += f"+{name}"
         if rest:
-            workspace.populate(rest)
+            try:
+                workspace.populate(rest)
+            except BaseException:
+                workspace.close()
+                raise
         return workspace
 
     def prepare(self, template: Template) -> str:
@@ -119,9 +123,7 @@ class LocalBackend:
     @staticmethod
     def _store(machine: _Machine, template: Template) -> tuple[str, list[SeedFile]]:
         if isinstance(template, str):
-            if template and not (machine.templates / template).is_dir():
-                raise ConfigError(f"no template {template!r} is stored here")
-            return template, []
+            return templates.stored(machine.templates, template), []
         rest: list[SeedFile] = []
         if isinstance(template, bytes):
             items = templates.of_archive(template)

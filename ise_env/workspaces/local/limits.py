@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import platform
 from collections.abc import Sequence
@@ -101,7 +102,7 @@ def check(limits: Limits) -> None:
     for name in ("disk_bytes", "inodes", "pids", "open_files", "output_bytes", "tmp_bytes"):
         if getattr(limits, name) < 1:
             raise ConfigError(f"Limits.{name} is {getattr(limits, name)}: it must be at least 1")
-    if limits.cpus < 0.01:
+    if not 0.01 <= limits.cpus < math.inf:
         raise ConfigError(f"Limits.cpus is {limits.cpus}: it must be at least 0.01")
     if limits.open_files < 64:
         raise ConfigError(f"Limits.open_files is {limits.open_files}: it must be at least 64")

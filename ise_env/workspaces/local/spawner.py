@@ -71,6 +71,8 @@ class Spawner:
                 if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
                     received = array.array("i")
                     received.frombytes(payload[: len(payload) // 4 * 4])
+                    for fd in received:  # the kernel makes them inheritable: to the agent, too
+                        os.set_inheritable(fd, False)
                     self._fds.extend(received)
             for request in self._reader.feed(data):
                 assert isinstance(request, dict)

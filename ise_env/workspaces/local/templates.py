@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import io
 import os
+import re
 import shutil
 import tarfile
 import time
@@ -24,6 +25,7 @@ from ise_env.workspaces.protocol import WORKDIR, SeedFile
 UNUSED_DAYS = 30
 """After so long without a new workspace, `reap` removes a template."""
 
+_NAME = re.compile(r"[0-9a-f]{32}")
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -64,7 +66,8 @@ def of_archive(archive: bytes) -> list[Item]:
         with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
             return [_item(tar, member) for member in tar]
     except (tarfile.TarError, OSError) as error:
-        raise ConfigError(f"the template is not a tar archive: {error}") from error
+        reason = str(error).partition("\n")[0].rstrip(":")
+        raise ConfigError(f"the template is not a tar archive: {reason}") from error
 
 
 def _item(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Item:
@@ -85,6 +88,17 @@ def _clean(path: str) -> str:
     if not parts or ".." in parts or "\0" in path:
         raise ConfigError(f"a template cannot hold a file called {path!r}")
     return "/".join(parts)
+
+
+def stored(store: Path, name: str) -> str:
+    """Return the name of a template that is in the store; the empty one is that of none.
+
+    Raises:
+        ConfigError: None of that name is there; a path is no name.
+    """
+    if name and not (_NAME.fullmatch(name) and (store / name).is_dir()):
+        raise ConfigError(f"no template {name!r} is stored here")
+    return name
 
 
 def digest(items: Iterable[Item]) -> str:
