@@ -174,7 +174,8 @@ def _english() -> Grammar:
 
 def _slots(draft: Draft) -> dict[str, str]:
     persona, count = draft.persona, len(draft.subgoals)
-    labels = [goals[0].label for _, goals in draft.tasks if goals]
+    # Two tasks may go by the same name: it is said once.
+    labels = list(dict.fromkeys(goals[0].label for _, goals in draft.tasks if goals))
     slots = {
         "name": persona.name.split()[0],
         "role": with_article(persona.role),
