@@ -58,6 +58,7 @@ def dedup(
     from ise_env.intents.load import load_intents
 
     _refuse_existing(out, force)
+    deduplication.check_threshold(threshold)
     ids, texts = [], []
     for intent in load_intents(source):
         ids.append(intent.id)
@@ -90,11 +91,15 @@ def report(
     q: Annotated[list[float] | None, typer.Option(help="Orders of the Vendi score.")] = None,
 ) -> None:
     """Measure how diverse a pool is: Vendi scores, Distinct-N, coverage, t-SNE."""
+    from ise_env.intents.diversity import check_order
     from ise_env.intents.load import load_intents
     from ise_env.intents.measure import Sketch, measure
-    from ise_env.intents.report import write_report
+    from ise_env.intents.report import require_plotting, write_report
 
     orders = q or [0.5, 1.0, 2.0, float("inf")]
+    for order in orders:
+        check_order(order)
+    require_plotting()
     sketch = Sketch.of(load_intents(source))
     model = _embedder(embedder, embeddings)
     vectors = _vectors(model, sketch.texts, embeddings, out)
