@@ -102,8 +102,8 @@ def test_length_follows_the_tier() -> None:
     assert means[0] < means[1] < means[2]
 
 
-_STUTTER = re.compile(r"\b(\w+ \w+(?: \w+)*),? \1\b")
-"""Two words or more and the same ones again: two ways to say it that met."""
+_STUTTER = re.compile(r"\b(\w+ \w+ \w+(?: \w+)*),? \1\b")
+"""Three words or more and the same ones again: two ways to say it that met."""
 
 
 def test_frames_are_not_worn_out() -> None:
