@@ -15,7 +15,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
-from itertools import chain, zip_longest
 
 from ise_env.errors import ConfigError
 from ise_env.intents.realisers.grammar import choose
@@ -96,10 +95,9 @@ class _Stretches:
     def __init__(self, table: Mapping[str, Sequence[str]]) -> None:
         ordered = sorted(table.items(), key=lambda item: -len(item[0]))
         self._known = [(re.compile(_pattern(stretch)), others) for stretch, others in ordered]
-        self._starting: dict[tuple[str, ...], list[int]] = {}
+        self._starting: dict[str, list[int]] = {}
         for number, (stretch, _) in enumerate(ordered):
-            self._starting.setdefault(_beginning(stretch), []).append(number)
-        self._candidates: dict[tuple[str, str], Sequence[int]] = {}
+            self._starting.setdefault(_TOKEN.findall(stretch)[0], []).append(number)
 
     def put(self, text: str, rng: random.Random, start: int = 0) -> str:
         """Put each stretch of a text in its own or other words, then the shorter ones in those.
@@ -110,25 +108,15 @@ class _Stretches:
             start: Number of stretches, from the longest on, that have had their turn.
         """
         pieces, end = [], 0
-        tokens = list(_TOKEN.finditer(text))
-        for token, following in zip_longest(tokens, tokens[1:]):
+        for token in _TOKEN.finditer(text):
             place = token.start()
-            if place < end:
-                continue
-            for number in self._that_begin(token[0], following[0] if following else ""):
+            for number in self._starting.get(token[0], ()) if place >= end else ():
                 match = self._known[number][0].match(text, place) if number >= start else None
                 if match:
                     pieces += [text[end:place], self._other(match, number, rng)]
                     end = match.end()
                     break
         return "".join([*pieces, text[end:]])
-
-    def _that_begin(self, first: str, second: str) -> Sequence[int]:
-        """The stretches that may begin with these tokens, the longest first."""
-        if (first, second) not in self._candidates:
-            known = (self._starting.get(start, ()) for start in ((first,), (first, second)))
-            self._candidates[first, second] = sorted(chain.from_iterable(known))
-        return self._candidates[first, second]
 
     def _other(self, match: re.Match[str], number: int, rng: random.Random) -> str:
         chosen = choose(rng, rng.choice((match[0], *self._known[number][1])))
@@ -138,13 +126,7 @@ class _Stretches:
 
 
 _TOKEN = re.compile(r"\w+|[^\w\s]")
-"""Stretches are looked for under the tokens that they begin with."""
-
-
-def _beginning(stretch: str) -> tuple[str, ...]:
-    """The first two tokens, or one where the second is, or hangs together with, any word."""
-    tokens = _TOKEN.findall(stretch)
-    return tuple(tokens[:1] if len(tokens) < 2 or "*" in tokens[:3] else tokens[:2])
+"""Stretches are looked for under the token that they begin with."""
 
 
 def _pattern(stretch: str) -> str:
