@@ -70,6 +70,10 @@ def build(seed: int) -> Iterator[dict[str, Any]]:
                 country = homes.next()
                 name = _name(fakers[country["locale"]], used)
                 level = LEVELS[letter]
+                style = styles.next(_suits(level, family, country))["name"]
+                place, city = places.next(fits), rng.choice(country["cities"])
+                if city not in country.get("ports", ()):
+                    place = industry.get("inland", {}).get(place, place)
                 yield {
                     "id": _slug(f"{name} {role}"),
                     "name": name,
@@ -77,8 +81,8 @@ def build(seed: int) -> Iterator[dict[str, Any]]:
                     "industry": industry["name"],
                     "expertise": [part.strip() for part in expertise.split(";")],
                     "experience_level": level,
-                    "communication_style": styles.next(_suits(level, family, country))["name"],
-                    "work_context": f"{places.next(fits)} in {rng.choice(country['cities'])}",
+                    "communication_style": style,
+                    "work_context": f"{place} in {city}",
                     "family": family,
                 }
 

@@ -65,6 +65,16 @@ def exact(ids: Sequence[str], texts: Sequence[str]) -> Deduplicated:
     return Deduplicated(tuple(kept), tuple(removed))
 
 
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that is no cosine to stop at, before anything is embedded for it.
+
+    Raises:
+        ConfigError: It is outside (0, 1].
+    """
+    if not 0 < threshold <= 1:
+        raise ConfigError(f"threshold: must be above 0 and at most 1, got {threshold}")
+
+
 def near(ids: Sequence[str], vectors: Vectors, threshold: float) -> Deduplicated:
     """Remove rows whose cosine with an earlier kept row reaches the threshold.
 
@@ -79,8 +89,7 @@ def near(ids: Sequence[str], vectors: Vectors, threshold: float) -> Deduplicated
     Raises:
         ConfigError: The threshold is outside (0, 1].
     """
-    if not 0 < threshold <= 1:
-        raise ConfigError(f"threshold: must be above 0 and at most 1, got {threshold}")
+    check_threshold(threshold)
     # float32 products of unit rows miss 1 by a few 1e-7.
     limit = np.float32(threshold - 1e-6)
     store = np.empty_like(vectors)

@@ -23,6 +23,16 @@ _BLOCK = 2048
 _WORD = re.compile(r"\w+")
 
 
+def check_order(q: float) -> None:
+    """Refuse what is no order of a Vendi score.
+
+    Raises:
+        ConfigError: It is not positive.
+    """
+    if not q > 0:
+        raise ConfigError(f"q: the order of a Vendi score must be above 0, got {q}")
+
+
 class Covariance:
     """Sum of outer products of unit rows; adds up over blocks and shards.
 
@@ -80,8 +90,7 @@ class Covariance:
         Raises:
             ConfigError: Nothing was added, or q is not positive.
         """
-        if not q > 0:
-            raise ConfigError(f"q: the order of a Vendi score must be above 0, got {q}")
+        check_order(q)
         values = self.eigenvalues()
         if q == 1:
             return float(np.exp(-(values * np.log(values)).sum()))

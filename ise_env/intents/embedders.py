@@ -6,6 +6,7 @@ two embedders put the same texts on different scales.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import logging
 import re
@@ -37,6 +38,8 @@ class Embedder(Protocol):
     """Goes into every report."""
     comparable: bool
     """Whether figures may be set beside those that others get with a model of this name."""
+    identity: str
+    """Same identity and text, same vector; empty where vectors cost less than keeping them."""
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Return one unit row for each text.
@@ -89,6 +92,7 @@ class SentenceTransformerEmbedder:
         self.name = "/".join(Path(model).parts[-2:]) if Path(model).is_dir() else model
         self._batch = batch
         self._model = _load(model)
+        self.identity = _fingerprint(Path(model)) if Path(model).is_dir() else model
 
     def embed(self, texts: Sequence[str]) -> Vectors:
         """Encode in batches; long texts are cut at the model's own limit."""
@@ -114,6 +118,7 @@ class EndpointEmbedder:
 
     def __init__(self, endpoint: Endpoint, batch: int = 128) -> None:
         self.name = endpoint.model
+        self.identity = f"{endpoint.model}@{endpoint.base_url}"
         self._endpoint = endpoint
         self._batch = batch
 
@@ -139,6 +144,7 @@ class HashingEmbedder:
     """
 
     comparable = False
+    identity = ""
 
     def __init__(self, dimensions: int = 512) -> None:
         if dimensions < 2:
@@ -165,6 +171,8 @@ class CachedEmbeddings:
         path: A file with one row for each text.
         name: Of the embedder that made them.
     """
+
+    identity = ""
 
     def __init__(self, path: Path, name: str) -> None:
         self.name = name
@@ -241,6 +249,16 @@ def _load(model: str) -> Any:
         return SentenceTransformer(model)
     except Exception as error:
         raise _unloadable(model, error) from error
+
+
+def _fingerprint(folder: Path) -> str:
+    """Hash of everything in a model's directory: two of them may have the same name."""
+    digest = hashlib.blake2b(digest_size=16)
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with file.open("rb") as content:
+            own = hashlib.file_digest(content, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(folder)} {own}\n".encode())
+    return digest.hexdigest()
 
 
 def _unloadable(model: str, error: Exception) -> ConfigError:

@@ -25,11 +25,8 @@ _MUTED = "#9aa5b1"
 _TSNE_LEAST = 10
 
 
-def write_report(directory: Path, sketch: Sketch, vectors: Vectors, measures: Measures) -> Path:
-    """Write `measures.json`, the plots and `index.html` into a directory.
-
-    Returns:
-        The page.
+def require_plotting() -> None:
+    """Refuse to begin where the end could not be drawn.
 
     Raises:
         ConfigError: The plotting libraries are not installed.
@@ -42,6 +39,18 @@ def write_report(directory: Path, sketch: Sketch, vectors: Vectors, measures: Me
             f"report: {error.name} is not installed; pip install 'ise-env[report]'"
         ) from error
     mpl.use("Agg")
+
+
+def write_report(directory: Path, sketch: Sketch, vectors: Vectors, measures: Measures) -> Path:
+    """Write `measures.json`, the plots and `index.html` into a directory.
+
+    Returns:
+        The page.
+
+    Raises:
+        ConfigError: The plotting libraries are not installed.
+    """
+    require_plotting()
     directory.mkdir(parents=True, exist_ok=True)
     (directory / "measures.json").write_text(measures.model_dump_json(indent=1) + "\n")
     plots = {"curve.png": _curve(measures), "coverage.png": _coverage(sketch.coverage())}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -25,7 +24,10 @@ EmbedderName = Annotated[
 ]
 Cache = Annotated[
     Path | None,
-    typer.Option(help="File (.npy) to take the embeddings from, or to keep them in if absent."),
+    typer.Option(
+        help="Folder that keeps embeddings, so that a run goes on where it was cut off; or a .npy "
+        "file with a row for each intent, written if absent. Default: OUT.embeddings."
+    ),
 ]
 
 
@@ -56,13 +58,14 @@ def dedup(
     from ise_env.intents.load import load_intents
 
     _refuse_existing(out, force)
+    deduplication.check_threshold(threshold)
     ids, texts = [], []
     for intent in load_intents(source):
         ids.append(intent.id)
         texts.append(intent.utterance)
     same = deduplication.exact(ids, texts)
     model = _embedder(embedder, embeddings)
-    vectors = _vectors(model, texts, embeddings)[list(same.kept)]
+    vectors = _vectors(model, texts, embeddings, out)[list(same.kept)]
     left = [ids[i] for i in same.kept]
     close = deduplication.near(left, vectors, threshold)
     kept = {left[i] for i in close.kept}
@@ -88,14 +91,18 @@ def report(
     q: Annotated[list[float] | None, typer.Option(help="Orders of the Vendi score.")] = None,
 ) -> None:
     """Measure how diverse a pool is: Vendi scores, Distinct-N, coverage, t-SNE."""
+    from ise_env.intents.diversity import check_order
     from ise_env.intents.load import load_intents
     from ise_env.intents.measure import Sketch, measure
-    from ise_env.intents.report import write_report
+    from ise_env.intents.report import require_plotting, write_report
 
     orders = q or [0.5, 1.0, 2.0, float("inf")]
+    for order in orders:
+        check_order(order)
+    require_plotting()
     sketch = Sketch.of(load_intents(source))
     model = _embedder(embedder, embeddings)
-    vectors = _vectors(model, sketch.texts, embeddings)
+    vectors = _vectors(model, sketch.texts, embeddings, out)
     measures = measure(sketch, vectors, model, orders)
     page = write_report(out, sketch, vectors, measures)
     scores = ", ".join(f"q={order} {score:.2f}" for order, score in measures.vendi.items())
@@ -189,30 +196,41 @@ def _refuse_existing(out: Path, force: bool) -> None:
         raise ConfigError(f"{out}: exists already; choose another --out, or give --force")
 
 
-def _embedder(name: str, cache: Path | None) -> Embedder:
+def _embedder(name: str, kept: Path | None) -> Embedder:
     from ise_env.intents.embedders import CachedEmbeddings, make_embedder
 
-    if cache is not None and cache.exists():
-        return CachedEmbeddings(cache, name)
+    if kept is not None and _is_table(kept) and kept.exists():
+        return CachedEmbeddings(kept, name)
     return make_embedder(name)
 
 
-def _vectors(embedder: Embedder, texts: list[str], cache: Path | None) -> Vectors:
-    """Embed in parts, showing how far it got; keep the result if wanted."""
+def _is_table(kept: Path) -> bool:
+    """Whether it names one file of rows, not a folder of pieces."""
+    return kept.suffix == ".npy"
+
+
+def _vectors(embedder: Embedder, texts: list[str], kept: Path | None, out: Path) -> Vectors:
+    """Embed in pieces, showing how far it got, and keep what took time."""
     import numpy as np
-    from rich.progress import track
+    from rich.progress import Progress
 
-    if cache is not None and cache.exists():
+    from ise_env.intents.embedding_cache import EmbeddingCache
+
+    if kept is not None and _is_table(kept) and kept.exists():
         return embedder.embed(texts)
+    with Progress(transient=True) as display:
+        bar = display.add_task(f"embedding with {embedder.name}", total=len(texts))
 
-    def parts() -> Iterator[Vectors]:
-        chunks = [texts[i : i + 512] for i in range(0, len(texts), 512)]
-        for chunk in track(chunks, f"embedding with {embedder.name}", transient=True):
-            yield embedder.embed(chunk)
+        def show(done: int, total: int) -> None:
+            display.update(bar, completed=done, total=total)
 
-    vectors = np.concatenate(list(parts()))
-    if cache is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with cache.open("wb") as file:
+        folder = out.with_name(f"{out.name}.embeddings")
+        if kept is not None and not _is_table(kept):
+            folder = kept
+        cached = EmbeddingCache(folder, embedder, show) if embedder.identity else embedder
+        vectors = cached.embed(texts)
+    if kept is not None and _is_table(kept):
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with kept.open("wb") as file:
             np.save(file, vectors)
     return vectors

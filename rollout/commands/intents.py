@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated
@@ -57,39 +58,46 @@ def sample(
         str | None,
         typer.Option(help="Only train, held-out-composition or held-out-kit. Default: all."),
     ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            "-j",
+            min=1,
+            help="Processes that share the work; the file is the same. Default: one a core, and "
+            "one alone for few intents.",
+        ),
+    ] = None,
     force: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Sample intents into a file."""
     if out.exists() and not force:
         raise ConfigError(f"{out}: exists already; choose another --out, or give --force")
 
-    from ise_env.intents import sampler
+    from ise_env.intents.jsonl import replacing
+    from ise_env.intents.parallel import sample_records, sensible_jobs
     from ise_env.intents.splits import as_split
 
     def patterns(text: str) -> list[str]:
         return [part.strip() for part in text.split(",") if part.strip()]
 
-    drawn = sampler.sample(
+    part = _shard(shard)
+    records = sample_records(
         n,
         seed,
+        jobs=jobs or sensible_jobs(n // max(1, part[1])),
+        shard=part,
         pools=pools,
-        shard=_shard(shard),
         kits=patterns(kits),
         exclude=patterns(exclude),
         programs=_programs(workspace, patterns(kits), patterns(exclude)),
         split=None if split is None else as_split(split),
     )
-    temporary = out.with_name(f".{out.name}.tmp")
     written = 0
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            for intent in drawn:
-                file.write(intent.model_dump_json() + "\n")
-                written += 1
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(out) as file, closing(records):
+        for record in records:
+            file.write(record + "\n")
+            written += 1
     typer.echo(f"{written} intents in {out}")
 
 

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ise_env.errors import ConfigError, ModelEndpointError
 from ise_env.intents.embedders import CachedEmbeddings, HashingEmbedder, checked, make_embedder
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_hashing_gives_the_same_unit_rows(texts: list[str]) -> None:
     vectors = HashingEmbedder(64).embed(texts)

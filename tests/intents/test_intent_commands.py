@@ -103,6 +103,20 @@ def test_embeddings_of_another_pool_are_refused(tmp_path: Path, pool: Path) -> N
         ise("dedup", "--intents", pool, "--out", tmp_path / "o.jsonl", "--embeddings", path)
 
 
+def test_what_cannot_be_measured_is_refused_before_anything_is_embedded(
+    tmp_path: Path, pool: Path
+) -> None:
+    def never(embedder: str) -> tuple[object, ...]:
+        return ("--intents", pool, "--out", tmp_path / "out", "--embedder", embedder)
+
+    # A model that does not exist would be complained of first, were it asked for.
+    with pytest.raises(ConfigError, match="threshold: must be above 0"):
+        ise("dedup", *never("openai:no@http://127.0.0.1:1"), "--threshold", 1.5)
+    pytest.importorskip("matplotlib", reason="matplotlib (extra report) is not installed")
+    with pytest.raises(ConfigError, match="order of a Vendi score"):
+        ise("report", *never("openai:no@http://127.0.0.1:1"), "--q", 0)
+
+
 @pytest.mark.slow
 def test_report_is_one_page_with_its_plots(tmp_path: Path, pool: Path) -> None:
     for module in ("matplotlib", "sklearn"):

@@ -41,11 +41,15 @@ def test_sizes_are_at_least_the_published_ones() -> None:
 
 def test_every_persona_is_plausible() -> None:
     """Role, level, place and field of expertise go together; so do level, work and style."""
+    countries = tomllib.loads((SOURCE / "countries.toml").read_text("utf-8"))["country"]
+    ports = {city for country in countries for city in country.get("ports", ())}
     roles = {}
     places = {}
+    inland = {}
     limits = {}
     for industry in _industries():
         places[industry["name"]] = industry["places"]
+        inland[industry["name"]] = industry.get("inland", {})
         for line in industry["roles"]:
             role, family, letters, expertise, *only = (part.strip() for part in line.split("|"))
             limits[role] = only[0].split(";") if only else [""]
@@ -58,6 +62,11 @@ def test_every_persona_is_plausible() -> None:
         assert persona.experience_level in levels
         assert set(persona.expertise) == expertise
         place, _, city = persona.work_context.rpartition(" in ")
+        by_sea = {
+            there: here for here, there in inland[persona.industry].items() if city not in ports
+        }
+        assert (place in by_sea) or (city in ports or place not in inland[persona.industry])
+        place = by_sea.get(place, place)
         assert place in places[persona.industry]
         assert any(word in place for word in limits[persona.role])
         assert city

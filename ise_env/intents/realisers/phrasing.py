@@ -25,6 +25,9 @@ EVERYWHERE = "everywhere"
 
 _MASK = re.compile(r"\{([a-z_0-9]+)\}")
 
+_SPARE_COMMA = re.compile(r",(?=[,;.:?!)]|$)")
+"""What an insertion (`the copies, all three,`) leaves where the sentence has a mark of its own."""
+
 
 def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
     """Return the request of a sub-goal, some of its stretches in other words.
@@ -41,6 +44,7 @@ def phrased(kit: str, goal: SubGoal, rng: random.Random) -> str:
         stretches = _stretches(table)
         if stretches is not None:
             text = stretches.put(text, rng)
+    text = _SPARE_COMMA.sub("", text)
     return _MASK.sub(lambda match: facts.get(match[1], match[0]), text)
 
 

@@ -16,7 +16,7 @@ from ise_env.intents.realisers.grammar import Grammar
 from ise_env.intents.realisers.phrasing import phrased
 from ise_env.tasks.kit import SubGoal
 
-VERSION = "2"
+VERSION = "3"
 """Raised whenever the same draft would be put into other words."""
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -174,7 +174,8 @@ def _english() -> Grammar:
 
 def _slots(draft: Draft) -> dict[str, str]:
     persona, count = draft.persona, len(draft.subgoals)
-    labels = [goals[0].label for _, goals in draft.tasks if goals]
+    # Two tasks may go by the same name: it is said once.
+    labels = list(dict.fromkeys(goals[0].label for _, goals in draft.tasks if goals))
     slots = {
         "name": persona.name.split()[0],
         "role": with_article(persona.role),
