@@ -176,8 +176,11 @@ class Collector:
     ) -> None:
         save_at = time.monotonic() + _SAVE_COUNTS_EVERY_S
         deadline = float("inf")
-        while (alive := [t for t in threads if t.is_alive()]) and time.monotonic() < deadline:
-            alive[0].join(_TICK_S)
+        # The first that still lives is waited for; asking all of them each time would cost.
+        while (
+            alive := next((t for t in threads if t.is_alive()), None)
+        ) and time.monotonic() < deadline:
+            alive.join(_TICK_S)
             if signals.caught and not self._schedule.stopped:
                 self._messages.append("finishing what is being played; Ctrl-C again stops at once")
                 self.stop("interrupted")

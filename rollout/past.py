@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ise_env.errors import ConfigError
 from ise_env.rollout.costs import cost_of, sum_of
 from ise_env.traces.layout import Counts
 from ise_env.traces.reader import read_failed_attempts, read_run
@@ -35,16 +34,6 @@ class Past:
         Raises:
             ConfigError: A record is damaged.
         """
-        try:
-            return cls._of(store, max_attempts, retry_invalid)
-        except ConfigError as error:
-            raise ConfigError(
-                f"{error}; `ise fsck {store.layout.root} --repair` moves aside what is damaged, "
-                "and --resume collects it again"
-            ) from error
-
-    @classmethod
-    def _of(cls, store: RunStore, max_attempts: int, retry_invalid: bool) -> Past:
         past = cls()
         for record in read_run(store.layout.root):
             past.finished.add(record.episode_id)

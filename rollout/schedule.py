@@ -59,7 +59,8 @@ class Schedule:
         """One job is over, for good or ill."""
         with self._changed:
             self._in_flight -= 1
-            self._changed.notify_all()
+            if not self._in_flight:  # else whoever waits would wake only to wait again
+                self._changed.notify_all()
 
     def retry(self, job: Job, after_s: float) -> None:
         """One job failed and is to be tried again after a pause."""

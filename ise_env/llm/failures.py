@@ -1,13 +1,14 @@
 """What a failed request means: one line, whether to try again, and when.
 
-Everything that the SDK, the HTTP library under it (httpx for openai 2, httpx2 for openai 3) or
-the server can do wrong ends here as an `AttemptFailed` around one error of our vocabulary. Texts
-of servers are shortened to one line and cleaned of the key before anybody sees them.
+Everything that the SDK's HTTP library (httpx for openai 2, httpx2 for openai 3) or the server can
+do wrong ends here as an `AttemptFailed` around one error of our vocabulary. Texts of servers are
+shortened to one line and cleaned of the key before anybody sees them.
 """
 
 from __future__ import annotations
 
 import email.utils
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -98,33 +99,24 @@ def from_status(
 
 
 def from_exception(cause: Exception, endpoint: Endpoint, secret: str) -> AttemptFailed | None:
-    """Judge what the SDK or its HTTP library raised; None when it is neither's."""
-    import openai
-
-    if isinstance(cause, openai.APIStatusError):
-        body = cause.body if cause.body is not None else _body_of(cause.response)
-        return from_status(cause.status_code, body, cause.response.headers, endpoint, secret)
+    """Judge what the SDK's HTTP library raised; None when it is not the library's."""
+    if type(cause).__module__.partition(".")[0] not in _TRANSPORT_MODULES:
+        return None
     where = f"model endpoint {endpoint.address}"
     root = _root(cause)
-    if isinstance(cause, openai.APITimeoutError) or "Timeout" in type(root).__name__:
-        kind = type(root).__name__
+    kind = type(root).__name__
+    if "Timeout" in kind:
         if kind == "ConnectTimeout":
             error = ModelEndpointError(f"{where}: no connection in time", retryable=True)
             return AttemptFailed(error, "connection", reached=False)
         error = ModelEndpointError(f"{where}: no answer in time ({kind})", retryable=True)
         return AttemptFailed(error, "timeout")
-    transport = type(cause).__module__.partition(".")[0] in _TRANSPORT_MODULES
-    if isinstance(cause, openai.APIConnectionError) or transport:
-        said = one_line(str(root) or type(root).__name__, secret)
-        said = re.sub(r"^\[Errno -?\d+\] ", "", said)
-        reached = type(root).__name__ != "ConnectError"
-        what = f"connection lost: {said}" if reached else f"cannot connect: {said}"
-        error = ModelEndpointError(f"{where}: {what}", retryable=True)
-        return AttemptFailed(error, "connection", reached=reached)
-    if isinstance(cause, openai.OpenAIError):
-        error = ModelEndpointError(f"{where}: {one_line(str(cause), secret)}")
-        return AttemptFailed(error, type(cause).__name__)
-    return None
+    said = one_line(str(root) or kind, secret)
+    said = re.sub(r"^\[Errno -?\d+\] ", "", said)
+    reached = kind != "ConnectError"
+    what = f"connection lost: {said}" if reached else f"cannot connect: {said}"
+    error = ModelEndpointError(f"{where}: {what}", retryable=True)
+    return AttemptFailed(error, "connection", reached=reached)
 
 
 def not_the_protocol(what: str, sample: str, endpoint: Endpoint, secret: str) -> AttemptFailed:
@@ -136,6 +128,14 @@ def not_the_protocol(what: str, sample: str, endpoint: Endpoint, secret: str) ->
     elif sample:
         message += f": {sample!r}"
     return AttemptFailed(ModelEndpointError(message, status=200, retryable=True), "garbage")
+
+
+def body_of(text: bytes) -> Any:
+    """What a refusal says: JSON where it is JSON, its text otherwise."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.decode("utf-8", "replace")
 
 
 def looks_like_html(text: str) -> bool:
@@ -161,15 +161,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _body_of(response: Any) -> str:
-    try:
-        return str(response.text)
-    except Exception:  # noqa: BLE001 - the body could not be read; the status says enough
-        return ""
-
-
 def _root(error: BaseException) -> BaseException:
-    """The innermost httpx error: the outermost says only `Connection error.`."""
+    """The innermost error of the library: the others only wrap it."""
     cause = error.__cause__
     inside = cause is not None and type(cause).__module__.partition(".")[0] in _TRANSPORT_MODULES
     return _root(cause) if inside and cause is not None else error

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -73,9 +74,7 @@ def read_lines(path: Path) -> Iterator[Line]:
         except OSError as error:
             raise ConfigError(f"{path}: {error.strerror or error}") from error
         except (EOFError, seal.DamagedFrame) as error:
-            raise Damaged(
-                f"{path}: damaged ({error}); `ise fsck RUN --repair` keeps what can be read"
-            ) from error
+            raise Damaged(f"{path}: damaged ({error})") from error
 
 
 def _is_json(data: bytes) -> bool:
@@ -116,17 +115,30 @@ def read_run(source: Path | str | Iterable[Path]) -> Iterator[Trajectory]:
     Raises:
         ConfigError: A file cannot be read or a line is not a record; names file and line.
     """
-    for path in paths_of(Path(source) if isinstance(source, str) else source):
-        for line in read_lines(path):
-            yield parse_trajectory(line.data, line.where)
+    with _what_to_do():
+        for path in paths_of(Path(source) if isinstance(source, str) else source):
+            for line in read_lines(path):
+                yield parse_trajectory(line.data, line.where)
 
 
 def read_failed_attempts(run: Path) -> Iterator[FailedAttempt]:
     """Yield the failed attempts of a run, oldest first."""
     layout = Layout(run)
     if layout.failures.is_file():
-        for line in read_lines(layout.failures):
-            yield parse(FailedAttempt, line.data, line.where)
+        with _what_to_do():
+            for line in read_lines(layout.failures):
+                yield parse(FailedAttempt, line.data, line.where)
+
+
+@contextmanager
+def _what_to_do() -> Iterator[None]:
+    try:
+        yield
+    except Damaged as error:
+        raise Damaged(
+            f"{error}; `ise fsck RUN --repair` moves aside what is damaged, and "
+            "`ise rollout --resume` collects it again"
+        ) from error
 
 
 def read_last_failures(run: Path, finished: set[str]) -> Iterator[FailedAttempt]:

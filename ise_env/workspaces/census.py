@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections import defaultdict
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from ise_env.workspaces.protocol import ProcessView
@@ -42,16 +42,20 @@ def births(first: int) -> list[Birth]:
     return sorted(found)
 
 
-def census(first: int, known: Collection[object]) -> tuple[ProcessView, ...]:
+def census(
+    first: int, known: Collection[object], among: Iterable[int] | None = None
+) -> tuple[ProcessView, ...]:
     """Describe every process below the first one, oldest first, zombies left out.
 
     Args:
         first: Descriptor of the first process inside, which is not counted itself.
         known: Those that were there at the checkpoint. The moment alone would not do: a tick is
             10 ms, in which a process of before and one of after can both start.
+        among: Numbers of all processes that can be below it, such as those of its control group;
+            every process of the machine when None, which hundreds of workspaces make many.
     """
     root = _pid(first)
-    parents = _parents(root)
+    parents = _parents(root, among)
     argv = {birth[1]: _argv(birth[1]) for birth in sorted(parents)}
     return tuple(
         ProcessView(argv[birth[1]], birth in known, argv.get(parents[birth], ()))
@@ -60,13 +64,15 @@ def census(first: int, known: Collection[object]) -> tuple[ProcessView, ...]:
     )
 
 
-def _parents(root: int) -> dict[Birth, int]:
+def _parents(root: int, among: Iterable[int] | None = None) -> dict[Birth, int]:
     """Map every process below one to the number of the process that it is a child of."""
     if root <= 0:
         return {}
     children: dict[int, list[Birth]] = defaultdict(list)
-    for pid, parent, started in _everybody():
-        children[parent].append((started, pid))
+    for pid in _everybody() if among is None else among:
+        if (life := _life(pid)) is not None:
+            parent, started = life
+            children[parent].append((started, pid))
     found: dict[Birth, int] = {}
     below = [root]
     while below:
@@ -98,11 +104,9 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _everybody() -> Iterator[tuple[int, int, int]]:
-    """Number, parent and start of every process of the machine."""
-    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        if (life := _life(pid)) is not None:
-            yield pid, *life
+def _everybody() -> Iterator[int]:
+    """Number of every process of the machine."""
+    return map(int, filter(str.isdigit, os.listdir("/proc")))
 
 
 def _life(pid: int) -> tuple[int, int] | None:

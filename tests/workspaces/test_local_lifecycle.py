@@ -16,8 +16,10 @@ import pytest
 from ise_env.errors import ConfigError, WorkspaceError
 from ise_env.workspaces import channel as channels
 from ise_env.workspaces import make_backend
+from ise_env.workspaces.census import census
 from ise_env.workspaces.local import cgroups, owners, templates
 from ise_env.workspaces.local.backend import LocalBackend
+from ise_env.workspaces.local.workspace import LocalWorkspace
 from ise_env.workspaces.protocol import Backend, Completed, Limits, Running, SeedFile, Workspace
 
 STAGES = {
@@ -302,6 +304,17 @@ def test_rlimit_contains_a_fork_bomb_without_cgroups(
     assert result.output == b"fine\n"  # counted apart: a neighbour has its own allowance
     one.close()
     two.close()
+
+
+def test_the_control_group_knows_whoever_left_its_session(workspace: LocalWorkspace) -> None:
+    if workspace._group.processes() is None:
+        pytest.skip("no control groups here")
+    result = workspace.run("(setsid sleep 600 &) ; (sleep 601 & sleep 602 & wait) & sleep 0.1")
+    assert isinstance(result, Completed | Running)
+    first = workspace._sandbox.first
+    everywhere = census(first, ())
+    assert {view.argv for view in everywhere} >= {("sleep", str(n)) for n in (600, 601, 602)}
+    assert census(first, (), workspace._group.processes()) == everywhere
 
 
 # --- labels and the reaper --------------------------------------------------------------------

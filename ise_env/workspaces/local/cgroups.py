@@ -48,6 +48,13 @@ class Group:
         flags = os.O_WRONLY | os.O_CLOEXEC
         return [os.open(path / "cgroup.procs", flags) for path in self.paths]
 
+    def processes(self) -> list[int] | None:
+        """Return the numbers of all processes in it; None where there is no group."""
+        for path in self.paths:
+            with contextlib.suppress(OSError):
+                return [int(pid) for pid in (path / "cgroup.procs").read_text().split()]
+        return None
+
     def remove(self, within_s: float = 2.0) -> bool:
         """Remove the groups; the last processes may take a moment to leave them."""
         deadline = time.monotonic() + within_s

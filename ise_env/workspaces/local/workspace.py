@@ -87,7 +87,7 @@ class LocalWorkspace(EndingWorkspace):
         return self._reach(listen=listen, connect=connect)
 
     def _census(self) -> tuple[ProcessView, ...]:
-        return census(self._sandbox.first, self._known)
+        return census(self._sandbox.first, self._known, self._group.processes())
 
     def _left(self, running: tuple[ProcessView, ...]) -> FrozenWorkspace:
         checker = partial(self._checker, self._sandbox)
