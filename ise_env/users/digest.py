@@ -35,7 +35,7 @@ GONE = "the machine: not answering"
 _STATS = 48
 _WHOLE_READ = 256 * 1024
 _SCROLLED = 32_000
-"""Characters of a file after which nobody reads on."""
+"""Characters of a file that somebody would read to the end."""
 
 CACHES = frozenset(
     {
@@ -110,7 +110,7 @@ class DigestBuilder:
             changes=changes,
             more_changes=len(new) - len(changes),
             heads=tuple((path, head) for path in wanted if (head := look.head(path))),
-            contents=tuple((path, text) for path in wanted if (text := look.text(path))),
+            contents=tuple((path, text) for path in wanted if (text := look.whole(path))),
             claims=tuple(claims[:MAX_CLAIMS]),
             mail=self._inbox.news() if self._inbox is not None else (),
             tool_calls=tool_calls,
@@ -227,10 +227,16 @@ class _Look:
         return clip(self.text(path))
 
     def text(self, path: str) -> str:
-        """A file as far as anybody would scroll; what `head` is cut from."""
+        """What there is to read of a file; of a very large one only its beginning."""
         if path not in self._texts:
-            self._texts[path] = self._text(path)[:_SCROLLED]
+            self._texts[path] = self._text(path)
         return self._texts[path]
+
+    def whole(self, path: str) -> str:
+        """All of a file, '' where it is too long for anybody to read."""
+        stat = self.find(path)
+        text = self.text(path) if stat is not None and stat.size <= _WHOLE_READ else ""
+        return text if len(text) <= _SCROLLED else ""
 
     def _text(self, path: str) -> str:
         stat = self.find(path)
