@@ -101,6 +101,9 @@ def test_verbs_agree_with_the_label() -> None:
     ]
     assert not any(" copies are" in text or "Are the removal" in text for text in one)
     assert said
+    warm = book("warm")
+    asked = [warm.say("verify.path", label="the hours", path="h.csv") for _ in range(2)]
+    assert not any("as it should be" in text for text in asked)
 
 
 @pytest.mark.parametrize(
