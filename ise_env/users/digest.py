@@ -177,7 +177,8 @@ def _stat(workspace: Workspace, path: str) -> FileStat | None:
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _PATH = re.compile(r"(?<![\w/:@.~-])(?:~/|\.{0,2}/)?[\w@+-][\w.@+-]*(?:/[\w.@+-]+)*/?")
-_PATH_WITH_DOT = re.compile(r"[\w@+/-]*[\w@+-][./][\w.@+/-]*\w")
+_TOKEN = re.compile(r"[\w@+./-]+")
+_PATH_WITH_DOT = re.compile(r"[\w@+-][./].*\w")
 _COMMAND = re.compile(r"`[^`\n]*\s[^`\n]*`|“[^”\n]*”|>>?\s*[\w./~-]+")
 """A command or a line that is quoted, and where a redirection goes: no promise of a file."""
 _EXTENSION = re.compile(
@@ -282,7 +283,7 @@ class _Look:
             if _NOT_A_CLAIM.search(sentence):
                 continue
             sentence = _COMMAND.sub(" ", sentence)
-            words = _PATH_WITH_DOT.sub(" ", sentence)  # `removed.txt` removes nothing
+            words = _TOKEN.sub(_unless_a_path, sentence)  # `removed.txt` removes nothing
             made, unmade = _MADE.search(words), _UNMADE.search(words)
             if bool(made) == bool(unmade):
                 continue
@@ -313,6 +314,10 @@ class _Look:
         argv = ["find", WORKDIR, *place, "-print", "-quit"]
         done = self.workspace.run(argv, timeout_s=5.0)
         return isinstance(done, Completed) and bool(done.output.strip())
+
+
+def _unless_a_path(token: re.Match[str]) -> str:
+    return " " if _PATH_WITH_DOT.search(token.group()) else token.group()
 
 
 def mentioned(text: str) -> list[str]:

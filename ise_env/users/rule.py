@@ -144,7 +144,7 @@ class RuleUser:
         )
         state.touched |= touched
         unseen = not places and digest.tool_calls > 0
-        if move.kind in _UNFINISHED:
+        if move.kind in _UNFINISHED and not touched:
             state.trouble = True
         elif move.kind == "claimed_done" or touched or unseen:
             state.trouble = False

@@ -178,22 +178,31 @@ def test_a_reason_is_taken_for_what_it_is() -> None:
 
 
 def test_an_admission_is_not_forgotten_with_the_next_message() -> None:
-    def stuck(turn: UserTurn) -> Digest:
-        if turn.act == "request":
-            return table("I got stuck on the list, it is not finished.", "id,state\n1,open")
-        return table("out/t.csv has 2 lines.", "id,state\n1,open", written=False)
-
-    turns = converse(auditor(TABLE), stuck)
-    assert [turn.act for turn in turns] == ["request", "status", "status", "give_up"]
+    rows = "id,state\n1,open"
+    answers = iter(
+        [
+            table("out/t.csv has the list.", rows),
+            table("I got stuck on the list, it is not finished.", rows, written=False),
+            *[table(f"out/t.csv has {n} lines.", rows, written=False) for n in (2, 3, 4)],
+        ]
+    )
+    turns = converse(auditor(TABLE), lambda turn: next(answers))
+    assert [turn.act for turn in turns] == ["request", "status", "status", "status", "give_up"]
+    assert turns[1].rechecks
+    assert turns[-1].verdict is not None
+    assert not turns[-1].verdict.satisfied
 
 
 def test_an_admission_is_made_good_by_work_that_can_be_seen() -> None:
-    def mends(turn: UserTurn) -> Digest:
-        words = "out/t.csv has 2 lines."
-        words = "I got stuck, it is not finished." if turn.act == "request" else words
-        return table(words, "id,state\n1,open")
-
-    assert converse(auditor(TABLE), mends)[-1].act == "close"
+    rows = "id,state\n1,open"
+    answers = iter(
+        [
+            table("out/t.csv has the list.", rows),
+            table("I got stuck on the list, it is not finished.", rows, written=False),
+            *[table(f"out/t.csv has {n} lines.", rows) for n in (2, 3, 4)],
+        ]
+    )
+    assert converse(auditor(TABLE), lambda turn: next(answers))[-1].act == "close"
 
 
 def test_done_without_having_done_a_thing_is_asked_about_once() -> None:
