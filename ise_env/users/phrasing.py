@@ -191,7 +191,7 @@ def goal_slots(goal: SubGoal) -> dict[str, str]:
     `request` (an imperative may follow), `ask` (in a question) and `short` (more words come
     after it) are filled only where the result reads well; `clause` always is.
     """
-    clause = goal.request.rstrip(" .!?。")
+    clause = goal.request.rstrip(" .!?。") or goal.request
     slots = {
         "clause": clause,
         "clause_cap": capital(clause),

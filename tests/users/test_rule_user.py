@@ -423,6 +423,14 @@ def test_an_intent_in_another_language_is_led_to_its_end(utterance: str, languag
             assert len({turn.message for turn in turns}) == len(turns)
 
 
+@pytest.mark.parametrize("utterance", ["? ? ?", ". " * 50, "。", "\n\n", "x" * 20_000, "🙂"])
+def test_an_intent_that_says_nothing_is_still_led_to_its_end(utterance: str) -> None:
+    asked = Intent(id="i", utterance=utterance)
+    for seed in range(3):
+        someone = make_user("rule", intent=asked, subgoals=(), rng=np.random.default_rng(seed))
+        assert converse(someone, says("Done, 14 rows."))[-1].ends
+
+
 def test_dialogues_have_the_published_shape() -> None:
     def sometimes_asks(turn: UserTurn) -> Digest:
         if turn.act == "request" and len(turn.message) % 3 == 0:
