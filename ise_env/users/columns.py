@@ -39,6 +39,11 @@ _FIRST = re.compile(
 )
 _UP = frozenset({"lowest", "smallest", "earliest"})
 _IDS = frozenset({"id", "no", "number", "ref", "key"})
+_WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_SO_MANY = re.compile(
+    rf"\b(?:copy|list|write|save|put|keep) the (?P<n>\d+|{'|'.join(_WORDS)}) "
+    r"(?:\w+est|best|worst|(?:most|least) \w+) "
+)
 _LONGEST = 60
 
 
@@ -60,6 +65,7 @@ def table_fault(request: str, path: str, rows: Sequence[str], *, whole: bool) ->
         _odd_cell(request, path, at, table)
         or _repeated(request, path, at, table)
         or _misordered(request, path, at, table)
+        or (_too_many(request, path, table) if whole else None)
     )
 
 
@@ -139,3 +145,18 @@ def _misordered(
         return None
     claim = f"{path}: not with the {match['way']} {match['column']} first"
     return Fault("challenge.order", claim, {"path": path})
+
+
+def _too_many(request: str, path: str, table: Sequence[Sequence[str]]) -> Fault | None:
+    """More rows than were asked for; that there are fewer may have its reason."""
+    match = _SO_MANY.search(request)
+    if match is None:
+        return None
+    said = match["n"]
+    number = int(said) if said.isdigit() else _WORDS.index(said) + 2
+    if len(table) <= number:
+        return None
+    claim = f"{path}: {len(table)} rows, asked for were {said}"
+    return Fault(
+        "challenge.too_many", claim, {"path": path, "asked": said, "counted": str(len(table))}
+    )

@@ -15,6 +15,7 @@ BEING = (
     "write q/d.csv with the columns ref and problem, where problem is `not there`, `odd` or `late`"
 )
 KINDS = "write q/d.csv with the columns who (name or handle) and mails"
+DEAREST = "copy the two dearest offers from q/o.csv to q/d.csv, dearest first"
 ONCE = (
     "write q/d.csv with the columns article and complaints, one row for each article that has any"
 )
@@ -36,6 +37,9 @@ EVERY = "resume it so that q/d.csv has every order exactly once"
         (BEING, "ref,problem\n1,odd\n2,not there", ""),
         (BEING, "ref,problem\n1,odd\n2,missing", "challenge.cell"),
         (KINDS, "who,mails\nAda,2\nada_l,3", ""),
+        (DEAREST, "name,price\nA,3\nB,2", ""),
+        (DEAREST, "name,price\nA,3", ""),
+        (DEAREST, "name,price\nA,3\nB,2\nC,1", "challenge.too_many"),
         (ONCE, "article,complaints\nP1,2\nP2,1", ""),
         (ONCE, "article,complaints\nP1,2\nP2,1\nP1,1", "challenge.twice"),
         (EVERY, "order,sum\no1,2\no2,2", ""),

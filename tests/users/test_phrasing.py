@@ -36,6 +36,7 @@ FALLS_BACK = frozenset(
         *("challenge.ragged", "challenge.prefix", "challenge.order", "challenge.lacking"),
         "challenge.count",
         *("challenge.value", "challenge.cell", "challenge.twice", "challenge.twins"),
+        "challenge.too_many",
         *("challenge.upset", "challenge.gone", "challenge.all_there"),
         "checkin.share",
         "checkin.mail",
