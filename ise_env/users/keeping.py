@@ -21,7 +21,8 @@ Kept = Callable[[str], bool]
 _LEFT = re.compile(
     r"\bleav(?:e|ing) (?P<what>[^,;]{3,60}?)(?: alone\b| (?:as|where) (?:it is|they are)\b)"
     r"|\bwithout changing (?P<changing>[^,;]{2,60})"
-    r"|(?P<path>[\w.-]+(?:/[\w.-]+)+)(?: itself left alone| (?:has to |must )?stays? as it is\b)"
+    r"|(?<![\w./-])(?P<path>[\w.-]+(?:/[\w.-]+)+)"
+    r"(?: itself left alone| (?:has to |must )?stays? as it is\b)"
     r"|\bnothing in (?P<inside>[\w.-]+(?:/[\w.-]+)+) itself\b"
 )
 _NOTHING_GOES = re.compile(r"\b(?:without deleting anything|delete nothing)\b")
