@@ -33,6 +33,8 @@ class AgentMove:
 
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _SENTENCE = re.compile(r"[^.!?。！？\n]*(?:\.(?=\w)[^.!?。！？\n]*)*[.!?。！？]*\n?")
+_CITED = re.compile(r"\{\s*\"[^\n]*\}|(?<!\w)\"[^\"\n]*\"|“[^”\n]*”")
+"""What a program said, in the agent's message: `{"error": "the channel is archived"}`."""
 _QUESTION = re.compile(r"(?:[\w)\]`\"'”’*%]\?+|？)[!?*_)\"'”’\s]*$")
 _OFFER = re.compile(
     r"\b(anything else|something else|any (other )?(questions?|changes|adjustments)"
@@ -82,6 +84,8 @@ _LEFTOVER = re.compile(
     r"|\b(still (fails?|failing|differs?|wrong|broken|red)|(something|that|it) is not right"
     r"|exit(ed)? (with )?(code|status) [1-9]|exited with [1-9]"
     r"|[1-9]\d* files? (is |are )?still there"
+    r"|differs? in [1-9]\d* \w+"
+    r"|(0|no) \w+ (were |have been )?(merged|moved|copied|sent|posted|converted|renamed|saved)"
     r"|[1-9]\d* (tests?|checks?) (still )?fail(ed|s)?"
     r"|(does|do) not look as i expected|(is|are) not what i expected|i stopped at"
     r"|(ran|run|on|of) (0|no) (tests?|tables?|cases?|checks?)|no (tests?|tables?) (ran|was run)"
@@ -173,6 +177,7 @@ def _broken(sentences: list[str]) -> bool:
     """Whether an error is reported that the text does not also report as mended."""
     if any(_LEFTOVER.search(s) and not _MENDED.search(s) for s in sentences[-3:]):
         return True
+    sentences = [_CITED.sub(" ", s) for s in sentences]
     failed = [i for i, s in enumerate(sentences) if _ERROR.search(s)]
     if not failed:
         return False

@@ -35,7 +35,7 @@ GONE = "the machine: not answering"
 _STATS = 48
 _WHOLE_READ = 256 * 1024
 _SCROLLED = 32_000
-"""Characters of a file after which nobody reads on."""
+"""Characters of a file that somebody would read to the end."""
 
 CACHES = frozenset(
     {
@@ -110,7 +110,7 @@ class DigestBuilder:
             changes=changes,
             more_changes=len(new) - len(changes),
             heads=tuple((path, head) for path in wanted if (head := look.head(path))),
-            contents=tuple((path, text) for path in wanted if (text := look.text(path))),
+            contents=tuple((path, text) for path in wanted if (text := look.whole(path))),
             claims=tuple(claims[:MAX_CLAIMS]),
             mail=self._inbox.news() if self._inbox is not None else (),
             tool_calls=tool_calls,
@@ -177,7 +177,8 @@ def _stat(workspace: Workspace, path: str) -> FileStat | None:
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _PATH = re.compile(r"(?<![\w/:@.~-])(?:~/|\.{0,2}/)?[\w@+-][\w.@+-]*(?:/[\w.@+-]+)*/?")
-_PATH_WITH_DOT = re.compile(r"[\w@+/-]*[\w@+-][./][\w.@+/-]*\w")
+_TOKEN = re.compile(r"[\w@+./-]+")
+_PATH_WITH_DOT = re.compile(r"[\w@+-][./].*\w")
 _COMMAND = re.compile(r"`[^`\n]*\s[^`\n]*`|“[^”\n]*”|>>?\s*[\w./~-]+")
 """A command or a line that is quoted, and where a redirection goes: no promise of a file."""
 _EXTENSION = re.compile(
@@ -227,10 +228,16 @@ class _Look:
         return clip(self.text(path))
 
     def text(self, path: str) -> str:
-        """A file as far as anybody would scroll; what `head` is cut from."""
+        """What there is to read of a file; of a very large one only its beginning."""
         if path not in self._texts:
-            self._texts[path] = self._text(path)[:_SCROLLED]
+            self._texts[path] = self._text(path)
         return self._texts[path]
+
+    def whole(self, path: str) -> str:
+        """All of a file, '' where it is too long for anybody to read."""
+        stat = self.find(path)
+        text = self.text(path) if stat is not None and stat.size <= _WHOLE_READ else ""
+        return text if len(text) <= _SCROLLED else ""
 
     def _text(self, path: str) -> str:
         stat = self.find(path)
@@ -276,7 +283,7 @@ class _Look:
             if _NOT_A_CLAIM.search(sentence):
                 continue
             sentence = _COMMAND.sub(" ", sentence)
-            words = _PATH_WITH_DOT.sub(" ", sentence)  # `removed.txt` removes nothing
+            words = _TOKEN.sub(_unless_a_path, sentence)  # `removed.txt` removes nothing
             made, unmade = _MADE.search(words), _UNMADE.search(words)
             if bool(made) == bool(unmade):
                 continue
@@ -307,6 +314,10 @@ class _Look:
         argv = ["find", WORKDIR, *place, "-print", "-quit"]
         done = self.workspace.run(argv, timeout_s=5.0)
         return isinstance(done, Completed) and bool(done.output.strip())
+
+
+def _unless_a_path(token: re.Match[str]) -> str:
+    return " " if _PATH_WITH_DOT.search(token.group()) else token.group()
 
 
 def mentioned(text: str) -> list[str]:

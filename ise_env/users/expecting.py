@@ -31,6 +31,8 @@ _NUMBER = re.compile(
     r"|twelve)\b",
     re.I,
 )
+_CITED = re.compile(r"`(?![-+−]?[\d.,]+%?`)[^`\n]*`|“[^”\n]*”")
+"""A line or a name that is quoted: what stands in it is no answer, unless it is the figure."""
 _ID = re.compile(r"(?<![\w./-])(?=[0-9a-f]*[0-9])[0-9a-f]{6,40}(?![\w/-])")
 _NAME = re.compile(r"(?<=[\w,:(`] )[A-Z][a-zà-ÿ]+")
 _LINK_WORDS = frozenset(
@@ -81,6 +83,7 @@ def _holds(kind: Kind, text: str, want: Wanted) -> bool:
         return _NAME.search(text) is not None
     if kind == "reason":
         return len(text.split()) > 8
+    text = _CITED.sub(" ", text)
     counted = re.match(r"how (?:many|much) (.*)", want.what.lower())
     words = re.findall(r"[a-z]{4,}", counted[1]) if counted else []
     stems = {word[:4] for word in words} - {"they", "that", "ther"}

@@ -12,6 +12,7 @@ import json
 import posixpath
 import re
 
+from ise_env.users.columns import table_fault
 from ise_env.users.expecting import Fault
 
 _COLUMNS = re.compile(r"\bcolumns ([^;]+)", re.I)
@@ -101,7 +102,7 @@ def _table_fault(request: str, path: str, rows: list[str], *, whole: bool) -> Fa
         if odd:
             slots = {"path": path, "what": odd[:60]}
             return Fault("challenge.ragged", f"{path}: uneven rows", slots)
-    return None
+    return table_fault(request, path, rows, whole=whole)
 
 
 def _list_fault(request: str, path: str, rows: list[str]) -> Fault | None:

@@ -44,7 +44,13 @@ class GoalState:
     touched: bool = False
     """Whether a place of the result was seen to change since the sub-goal was asked for."""
     pointed_out: set[str] = field(default_factory=set)
-    """What was seen to be wrong and said so; once is enough."""
+    """What was seen to be wrong and said so."""
+    accepted: set[str] = field(default_factory=set)
+    """What of that the agent gave a reason for; a reason is taken for what it is."""
+    removed: bool = False
+    """Whether any file was seen to go since the sub-goal was asked for."""
+    trouble: bool = False
+    """Whether the agent left it unfinished by its own words, and has not taken that back."""
     told: bool = False
     """Whether the agent said what it was asked to tell, right or wrong."""
 

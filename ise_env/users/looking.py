@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from ise_env.users.agent_move import AgentMove
 from ise_env.users.digest import HEAD_CHARS, HEAD_LINES, mentioned
-from ise_env.users.expecting import Fault
+from ise_env.users.expecting import Fault, wanted
 from ise_env.users.inspecting import miscounted, visible_fault
+from ise_env.users.keeping import still_all_there, twins, upset
 from ise_env.users.ledger import GoalState, Ledger
 from ise_env.users.protocol import Digest
 
@@ -29,9 +30,21 @@ _ALREADY = re.compile(
     r"|same as before)\b",
     re.I,
 )
+_REASON = re.compile(
+    r"\b(because|since the|on purpose|intended|meant to|is right|are right|supposed to"
+    r"|as (it|they) should be|by the rules?|(as|the way) \S+ (says|wants|asks|has it)"
+    r"|(says|wants|asks) (so|it|that|for))\b",
+    re.I,
+)
 _FIGURE_OR_PATH = re.compile(r"\d|\w\.\w|\w/\w")
 _QUOTABLE = re.compile(r"^[\w #*|,.:;()'/+-]+$")
-_FIGURE = re.compile(r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?(?:%|[a-z]{3,12})(?![\w/])")
+_FIGURE = re.compile(
+    r"(?<![\w./-])\d[\d,]*(?:\.\d+)? ?"
+    r"(?:%|(?!(?:who|and|are|was|were|have|has|had|that|which|with|from|for|but|did|does|the|can"
+    r"|could|will|would|may|not|per|out|only|more|less|below|above|before|after|into|over|under"
+    r"|then|than|while|still|stay|stayed|went|came|left)\b)[a-z]{3,12})(?![\w/])"
+)
+"""A number with what it counts."""
 _SHORT_OF = re.compile(r"(?<![\w.,/-])(\d{1,6}) of (?:the |all )?(\d{1,6})\b(?![.,]\d)")
 _WORD = re.compile(r"(?!(?:what|which|should|would|could|does|that|this|with)\b)[a-z]{4,}")
 _DETAIL = re.compile(r"\b(which|where|what|who|path|file|folder|branch|column|name)\b", re.I)
@@ -67,7 +80,8 @@ def contradiction(
         digest: What they see.
         book: What they know.
         looked_at: Places of the result that they looked at on purpose.
-        whole: Whether they read files to the end rather than their first lines.
+        whole: Whether they read files to the end rather than their first lines, and go through
+            what has changed.
     """
     removing = _REMOVES.search(state.goal.request) is not None
     for claim in digest.claims:
@@ -82,8 +96,17 @@ def contradiction(
             continue
         if finding in CASES:
             return Fault(f"challenge.{CASES[finding]}", claim, {"path": path})
-    untouched = _untouched(state, digest, looked_at)
-    return untouched or _at_fault(state, digest, whole=whole)
+    faults = (
+        _untouched(state, digest, looked_at),
+        _at_fault(state, digest, whole=whole),
+        _among_the_changes(state, digest) if whole else None,
+    )
+    return next((fault for fault in faults if fault and fault.claim not in state.accepted), None)
+
+
+def gives_a_reason(text: str) -> bool:
+    """Whether a message says why something is as it is."""
+    return _REASON.search(text) is not None
 
 
 def _was_promised(path: str, state: GoalState) -> bool:
@@ -104,21 +127,38 @@ def _untouched(state: GoalState, digest: Digest, looked_at: Sequence[str]) -> Fa
 
 
 def _at_fault(state: GoalState, digest: Digest, *, whole: bool) -> Fault | None:
-    read = digest.contents if whole else ()
-    for path, text in read or digest.heads:
+    read = dict(digest.contents if whole else ())
+    for path, head in digest.heads:
         if path in state.goal.artifacts:
-            complete = bool(read) or _is_whole(text)
+            text = read.get(path, head)
+            complete = path in read or _is_whole(head)
             fault = visible_fault(state.goal.request, path, text, whole=complete)
             if fault is None and complete:
                 fault = miscounted(digest.agent_text, path, text)
-            if fault is not None and fault.claim not in state.pointed_out:
+            if fault is not None:
                 return fault
     return None
+
+
+def _among_the_changes(state: GoalState, digest: Digest) -> Fault | None:
+    """What the list of changed files shows to be wrong."""
+    goal, doubt = state.goal, state.removed or bool(digest.more_changes)
+    return (
+        upset(goal, digest.changes)
+        or twins(goal, digest.changes)
+        or still_all_there(goal, gone=doubt)
+    )
 
 
 def _is_whole(head: str) -> bool:
     # Line ends are counted, as a blank last line of a cut text is a line, too.
     return head.count("\n") < HEAD_LINES - 1 and len(head) < HEAD_CHARS - 1
+
+
+def out_of_thin_air(state: GoalState, digest: Digest) -> bool:
+    """Whether the answer to a request came without the agent having done anything at all."""
+    idle = not (digest.tool_calls or digest.changes)
+    return idle and not _ALREADY.search(digest.agent_text) and wanted(state.goal.request) is None
 
 
 def is_vague(move: AgentMove, digest: Digest) -> bool:

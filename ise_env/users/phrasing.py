@@ -148,11 +148,18 @@ _MANY = {
     "stands": "stand", "works": "work", "holds": "hold", "remains": "remain",
     "deviates": "deviate", "does": "do",
 }  # fmt: skip
+_PRONOUNS = {
+    "as it is": "as they are", "as it should be": "as they should be", "give it up": "give them up",
+    "until it is": "until they are", "until it's": "until they're", "came of it": "came of them",
+    "know it's right": "know they're right", "It is what I asked": "They are what I asked",
+}  # fmt: skip
 
 
 @functools.lru_cache(maxsize=1024)
 def _agreeing(template: str) -> str:
     """The template with its verbs fit for a label in the plural."""
+    for one, many in _PRONOUNS.items():
+        template = template.replace(one, many)
     template = _AFTER.sub(lambda m: f"{m[1]} {_MANY[m[2]]}", template)
     return _BEFORE.sub(
         lambda m: f"{capital(_MANY[m[1].lower()]) if m[1][0].isupper() else _MANY[m[1]]} {m[2]}",
@@ -184,7 +191,7 @@ def goal_slots(goal: SubGoal) -> dict[str, str]:
     `request` (an imperative may follow), `ask` (in a question) and `short` (more words come
     after it) are filled only where the result reads well; `clause` always is.
     """
-    clause = goal.request.rstrip(" .!?。")
+    clause = goal.request.rstrip(" .!?。") or goal.request
     slots = {
         "clause": clause,
         "clause_cap": capital(clause),

@@ -74,7 +74,7 @@ class Digest:
     heads: tuple[tuple[str, str], ...] = ()
     """(path, first lines) of at most two files that this persona would open."""
     contents: tuple[tuple[str, str], ...] = ()
-    """The same files as far as somebody would scroll who reads them whole; for no prompt."""
+    """Those of the same files that somebody would read to the end, whole; for no prompt."""
     claims: tuple[str, ...] = ()
     """Claim against reality, computed by code: `report.csv: not there`."""
     mail: tuple[str, ...] = ()

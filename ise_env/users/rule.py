@@ -36,8 +36,11 @@ _LONG = 8
 """A dialogue that would grow longer than that is not made so by one more question."""
 _AUDITED = 0.7
 """Share of the results that somebody who audits asks about."""
+_SPOTTED = 0.5
+"""Share of the results that somebody who spot-checks goes through to the end."""
 _MAX_COMPLAINTS = 2
 _MAX_ANSWERS = 2
+_UNFINISHED = frozenset({"partial", "reported_error", "declined"})
 _PLACES = frozenset(f"challenge.{case}" for case in looking.CASES.values())
 """Wordings about a place where nothing (new) is; said twice they would be the same words."""
 
@@ -111,7 +114,7 @@ class RuleUser:
         self.book.heard.append(shorten(digest.agent_text))
         self._speaker.digest = digest
         state = self.book.focus
-        self._take_in(digest, state)
+        self._take_in(digest, state, move)
         if state is not None and not move.waits:
             want = wanted(state.goal.request)
             state.told |= want is None or is_told(digest.agent_text, want)
@@ -119,12 +122,14 @@ class RuleUser:
             return self._give_up(state, machine=GONE in digest.claims)
         return self._respond(state, move, digest)
 
-    def _take_in(self, digest: Digest, state: GoalState | None) -> None:
+    def _take_in(self, digest: Digest, state: GoalState | None, move: AgentMove) -> None:
         """Note what is there now, and what of it belongs to what was asked for."""
         for change in digest.changes:
             if change.change == "deleted":
                 self.book.seen.pop(change.path, None)
                 self.book.came.discard(change.path)
+                if state is not None:
+                    state.removed = True
                 continue
             if change.change == "added" and change.path not in self.book.seen:
                 self.book.came.add(change.path)
@@ -132,11 +137,19 @@ class RuleUser:
         if state is None:
             return
         places = state.goal.artifacts
-        state.touched |= bool(digest.more_changes) or any(
+        touched = bool(digest.more_changes) or any(
             change.path == place or change.path.startswith(f"{place.rstrip('/')}/")
             for change in digest.changes
             for place in places
         )
+        state.touched |= touched
+        unseen = not places and digest.tool_calls > 0
+        if move.kind in _UNFINISHED and not touched:
+            state.trouble = True
+        elif move.kind == "claimed_done" or touched or unseen:
+            state.trouble = False
+        if looking.gives_a_reason(digest.agent_text):
+            state.accepted |= state.pointed_out
 
     def sees(self, digest: Digest) -> Digest:
         """What of the observations reaches this user."""
@@ -171,7 +184,7 @@ class RuleUser:
             return self._answer(state, move)
         looked_at = self.wants_to_open(digest.agent_text, digest.changes)
         wrong = looking.contradiction(
-            state, digest, self.book, looked_at, whole=self.attentiveness == "audits"
+            state, digest, self.book, looked_at, whole=self._goes_through_it()
         )
         if wrong and move.kind in ("claimed_done", "said", "partial"):
             return self._complain(state, wrong)
@@ -179,11 +192,20 @@ class RuleUser:
             return self._press(state, move.kind)
         if move.waits:
             return self._press(state, "insist")
-        if looking.is_vague(move, digest):
+        if looking.is_vague(move, digest) or state.trouble:
+            return self._press(state, "vague")
+        requested = self.book.turns[-1].act == "request"
+        if requested and self._grounded and looking.out_of_thin_air(state, digest):
             return self._press(state, "vague")
         if not state.told:
             return self._press(state, "tell")
         return self._settle(state, digest)
+
+    def _goes_through_it(self) -> bool:
+        """Whether this person reads the result to the end and goes through what changed."""
+        if not self._grounded or self.attentiveness == "trusting":
+            return False
+        return self.attentiveness == "audits" or self._rng.random() < _SPOTTED
 
     def _answer(self, state: GoalState, move: AgentMove) -> UserTurn:
         goal = state.goal
@@ -217,15 +239,17 @@ class RuleUser:
         if state.complaints >= _MAX_COMPLAINTS or not self._bears():
             return self._let_go(state)
         state.complaints += 1
+        known = fault.claim in state.pointed_out
         state.pointed_out.add(fault.claim)
         self._curiosity -= 1
         state.believed = "attempted"
         claim = (fault.claim,)
         again = state.complaints > 1 and fault.case in _PLACES
         slots = {**goal_slots(state.goal), **fault.slots}
-        if again or not self._speaker.phrases.has(fault.case, **slots):
+        case = "challenge.persists" if known and not again else fault.case
+        if again or not self._speaker.phrases.has(case, **slots):
             return self._speaker.about("correct", state, "correct.goal", observed=claim)
-        words = self._speaker.phrases.say(fault.case, **slots)
+        words = self._speaker.phrases.say(case, **slots)
         return self._speaker.say("challenge", state, words, observed=claim)
 
     def _press(self, state: GoalState, kind: str) -> UserTurn:

@@ -47,6 +47,14 @@ CASES = [
     ("I compared inbox and rows: 6a7,11.", "reported_error"),
     ("I looked for the listed files: 9 files still there.", "reported_error"),
     ("I looked for the listed files: 0 files still there.", "said"),
+    ("Inbox and rows differ in 7 names, first claim-59.", "reported_error"),
+    ('It could not be posted: {"error": "the channel is archived"}', "reported_error"),
+    (
+        'The push failed at first ("not a fast-forward"), now it is merged and pushed.',
+        "claimed_done",
+    ),
+    ("0 commits merged as `a09fe9d Measure the core`.", "reported_error"),
+    ("10 commits merged as `a09fe9d Measure the core`.", "said"),
     ("The checker still fails.", "reported_error"),
     (
         "test_sum failed because of `a - b`. Now: FAILED (failures=1), all modules compile.",

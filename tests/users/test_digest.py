@@ -72,6 +72,16 @@ def test_opened_files_show_their_first_lines(workspace: Workspace) -> None:
     assert dict(DigestBuilder(workspace, Looker("data")).build("").heads) == {"data": "in.csv"}
 
 
+def test_nobody_reads_a_long_file_to_its_end(workspace: Workspace) -> None:
+    workspace.write("short.csv", b"id,sum\n" + b"1,2\n" * 900)
+    workspace.write("long.csv", b"id,sum\n" + b"1,2\n" * 20_000)
+    workspace.write("huge.csv", b"id,sum\n" + b"1,2\n" * 200_000)
+    for name, whole in (("short.csv", True), ("long.csv", False), ("huge.csv", False)):
+        seen = DigestBuilder(workspace, Looker(name)).build("")
+        assert [path for path, _ in seen.heads] == [name]
+        assert [path for path, _ in seen.contents] == ([name] if whole else [])
+
+
 def test_an_expected_result_that_is_missing_empty_or_untouched_is_said_so(
     workspace: Workspace,
 ) -> None:

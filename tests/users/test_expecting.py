@@ -15,6 +15,8 @@ COMMIT = "find the commit that broke it, and tell me its id and who wrote it"
     [
         (ROWS, "Done: the split is finished.", False),
         (ROWS, "I split it into 55 files.", False),
+        (ROWS, "in.csv goes from `no,team,sum` to `46-0200,GREY,127.92`.", False),
+        (ROWS, "It is `7`.", True),
         (ROWS, "The parts are in out/2024.csv.", False),
         (ROWS, "Rows that had to be rejected: 3.", True),
         (ROWS, "3.", True),

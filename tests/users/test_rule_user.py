@@ -136,6 +136,97 @@ def test_an_answer_that_says_nothing_is_not_taken_for_a_result() -> None:
     assert turn.subgoal == "t1.write"
 
 
+TABLE = SubGoal(
+    "t1.list", "list them in out/t.csv with the columns id and state (open or shut)", "the list",
+    artifacts=("out/t.csv",),
+)  # fmt: skip
+
+
+def auditor(goal: SubGoal) -> User:
+    """Somebody who looks at everything."""
+    for seed in range(99):
+        rng = np.random.default_rng(seed)
+        someone = make_user("rule", intent=intent("precise"), subgoals=[goal], rng=rng)
+        if someone.ledger()["attentiveness"] == "audits":
+            return someone
+    raise AssertionError("nobody audits")
+
+
+def table(text: str, rows: str, *, written: bool = True) -> Digest:
+    changes = (FileChange("out/t.csv", "modified", "file", len(rows), None),) if written else ()
+    shown = (("out/t.csv", rows),)
+    return Digest(text, changes, heads=shown, contents=shown, tool_calls=2)
+
+
+def test_what_is_still_wrong_is_insisted_on_and_then_let_go() -> None:
+    odd = "id,state\n1,open\n2,maybe"
+    turns = converse(auditor(TABLE), lambda turn: table("I looked at out/t.csv again.", odd))
+    assert [turn.act for turn in turns] == ["request", "challenge", "challenge", "give_up"]
+    assert "maybe" in turns[1].message
+    assert turns[1].observed == turns[2].observed
+    assert turns[1].message != turns[2].message
+
+
+def test_a_reason_is_taken_for_what_it_is() -> None:
+    def explains(turn: UserTurn) -> Digest:
+        words = "It says maybe because the source says so." if turn.act == "challenge" else "Done."
+        return table(words, "id,state\n1,open\n2,maybe")
+
+    turns = converse(auditor(TABLE), explains)
+    assert sum(turn.act == "challenge" for turn in turns) == 1
+    assert turns[-1].act == "close"
+
+
+def test_an_admission_is_not_forgotten_with_the_next_message() -> None:
+    rows = "id,state\n1,open"
+    answers = iter(
+        [
+            table("out/t.csv has the list.", rows),
+            table("I got stuck on the list, it is not finished.", rows, written=False),
+            *[table(f"out/t.csv has {n} lines.", rows, written=False) for n in (2, 3, 4)],
+        ]
+    )
+    turns = converse(auditor(TABLE), lambda turn: next(answers))
+    assert [turn.act for turn in turns] == ["request", "status", "status", "status", "give_up"]
+    assert turns[1].rechecks
+    assert turns[-1].verdict is not None
+    assert not turns[-1].verdict.satisfied
+
+
+def test_an_admission_is_made_good_by_work_that_can_be_seen() -> None:
+    rows = "id,state\n1,open"
+    answers = iter(
+        [
+            table("out/t.csv has the list.", rows),
+            table("I got stuck on the list, it is not finished.", rows, written=False),
+            *[table(f"out/t.csv has {n} lines.", rows) for n in (2, 3, 4)],
+        ]
+    )
+    assert converse(auditor(TABLE), lambda turn: next(answers))[-1].act == "close"
+
+
+def test_done_without_having_done_a_thing_is_asked_about_once() -> None:
+    goal = SubGoal("t1.tag", "tag the release as v4.2 in the repository desk/shop", "the tag v4.2")
+    someone = make_user("rule", intent=intent(), subgoals=[goal], rng=np.random.default_rng(3))
+    turns = converse(someone, lambda turn: Digest("Done: v4.2 in desk/shop is finished."))
+    assert [turn.act for turn in turns[:2]] == ["request", "status"]
+    assert turns[-1].act == "close"
+    someone = make_user("rule", intent=intent(), subgoals=[goal], rng=np.random.default_rng(3))
+    turns = converse(someone, lambda turn: Digest("desk/shop had the tag v4.2 already."))
+    assert turns[1].subgoal == "t1.tag"
+    assert turns[1].rechecks
+
+
+def test_the_end_of_what_was_read_is_not_taken_for_the_end_of_the_file() -> None:
+    head = "id,state\n" + "1,open\n" * 8 + "1,o"
+    shown = (("out/t.csv", head),)
+    someone = auditor(TABLE)
+    someone.open()
+    change = FileChange("out/t.csv", "added", "file", 90_000, None)
+    turn = someone.reply(Digest("The list is written.", (change,), heads=shown, tool_calls=2))
+    assert turn.act != "challenge"
+
+
 def test_what_was_to_be_told_is_asked_for_twice_and_then_believed_failed() -> None:
     goal = SubGoal("t1.count", "count the rows of a.csv and tell me how many they are", "the count")
     rng = np.random.default_rng(0)
@@ -330,6 +421,14 @@ def test_an_intent_in_another_language_is_led_to_its_end(utterance: str, languag
             fresh = make_user("rule", intent=asked, subgoals=(), rng=np.random.default_rng(seed))
             turns = converse(fresh, agent)
             assert len({turn.message for turn in turns}) == len(turns)
+
+
+@pytest.mark.parametrize("utterance", ["? ? ?", ". " * 50, "。", "\n\n", "x" * 20_000, "🙂"])
+def test_an_intent_that_says_nothing_is_still_led_to_its_end(utterance: str) -> None:
+    asked = Intent(id="i", utterance=utterance)
+    for seed in range(3):
+        someone = make_user("rule", intent=asked, subgoals=(), rng=np.random.default_rng(seed))
+        assert converse(someone, says("Done, 14 rows."))[-1].ends
 
 
 def test_dialogues_have_the_published_shape() -> None:

@@ -22,7 +22,7 @@ MESSAGE_LENGTH = 20_000
 
 _CLAUSE = re.compile(r"(?<=[.;:!?])\s+|\n|,\s+|\s+and\s+", re.IGNORECASE)
 _QUOTATION = re.compile(r"```.*?```|`[^`\n]{12,}`", re.DOTALL)
-_PATH = re.compile(r"\S*(?:/|\.[A-Za-z])\S*")
+_PATH = re.compile(r"(?<!\S)\S*(?:/|\.[A-Za-z])\S*")
 """A file name is no unit, whatever it is called."""
 _LIST = 2
 """A message with more different texts of a kind than this lists them, it does not name one."""
