@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import functools
 import os
-import shutil
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -24,6 +23,7 @@ from ise_env.workspaces.docker.places import OWN_ETC, Place, Places, bind, overl
 from ise_env.workspaces.docker.pool import Pool, Prepared
 from ise_env.workspaces.docker.templates import Store
 from ise_env.workspaces.docker.workspace import DockerWorkspace
+from ise_env.workspaces.local import owners
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.limits import check as check_limits
 from ise_env.workspaces.protocol import HOME, WORKDIR, Limits, Probe, Template
@@ -278,7 +278,7 @@ class DockerBackend:
         for path in (*streams.abandoned(state), *Store(state).abandoned()):
             lines.append(f"directory {path}")
             if not dry_run:
-                shutil.rmtree(path, ignore_errors=True)
+                owners.discard(path)
         return lines
 
 

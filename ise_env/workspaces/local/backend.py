@@ -16,7 +16,7 @@ from typing import Any
 
 from ise_env.errors import ConfigError, IseError, WorkspaceError
 from ise_env.workspaces.channel import Channel
-from ise_env.workspaces.local import cgroups, delegation, images, requirements, templates
+from ise_env.workspaces.local import cgroups, delegation, images, owners, requirements, templates
 from ise_env.workspaces.local import limits as limit_rules
 from ise_env.workspaces.local import root as roots
 from ise_env.workspaces.local.sandbox import Sandbox, SpawnerClient
@@ -231,7 +231,7 @@ class LocalBackend:
         for path in (*unused, *roots.abandoned(state), *images.abandoned(state)):
             lines.append(f"directory {path}")
             if not dry_run:
-                shutil.rmtree(path, ignore_errors=True)
+                owners.discard(path)
         return lines
 
 

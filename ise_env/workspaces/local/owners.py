@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import subprocess
 from pathlib import Path
 
 _LABEL = re.compile(r"^ise-([0-9a-f]{8})-([0-9]+)-([0-9]+)(?:-.*)?$")
@@ -47,3 +48,11 @@ def alive(text: str) -> bool:
     if found is None or found[1] != boot():
         return False
     return started(int(found[2])) == int(found[3])
+
+
+def discard(path: Path) -> None:
+    """Remove a folder that an owner left, however deep it is; what cannot go stays.
+
+    `shutil.rmtree` recurses, and an agent's tree may have more levels than Python allows.
+    """
+    subprocess.run(["rm", "-rf", "--", str(path)], stderr=subprocess.DEVNULL, check=False)

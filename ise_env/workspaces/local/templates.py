@@ -11,7 +11,6 @@ import hashlib
 import io
 import os
 import re
-import shutil
 import tarfile
 import time
 from collections.abc import Iterable, Iterator
@@ -136,7 +135,7 @@ def prepare(store: Path, items: list[Item], owner: tuple[int, int] | None) -> st
             if not place.is_dir():
                 raise
     finally:
-        shutil.rmtree(work, ignore_errors=True)
+        owners.discard(work)
     return name
 
 
