@@ -44,6 +44,16 @@ def test_sampling_extra_body_and_headers_reach_the_server(server: Any) -> None:
     assert seen.headers["x-ise-intent"] == "i1"
 
 
+def test_the_account_of_the_environment_reaches_the_server(
+    server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-7")
+    server.client().complete(ASK)
+    seen = server.seen[0].headers
+    assert (seen["openai-organization"], seen["content-type"]) == ("org-7", "application/json")
+    assert "openai-project" not in seen
+
+
 def test_an_empty_tool_list_is_not_sent(server: Any) -> None:
     server.client().complete(ASK, tools=[])
     assert "tools" not in server.seen[0].body

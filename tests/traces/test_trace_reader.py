@@ -24,8 +24,16 @@ def test_a_newer_record_asks_for_an_upgrade(tmp_path, make_trajectory):
     path = tmp_path / "records.jsonl"
     newer = {**json.loads(make_trajectory(1).model_dump_json()), "schema_version": 2}
     path.write_text(json.dumps(newer) + "\n")
-    with pytest.raises(ConfigError, match=r":1: a record of schema version 2.*upgrade ise-env"):
+    with pytest.raises(ConfigError, match=r":1: a record of schema version 2.*upgrade ise-env$"):
         list(read_run(path))
+
+
+def test_a_damaged_record_says_once_what_to_do(tmp_path, make_trajectory):
+    path = tmp_path / "records.jsonl"
+    path.write_text(make_trajectory(1).model_dump_json() + "\n{broken\n")
+    with pytest.raises(ConfigError, match=r":2: .*ise fsck RUN --repair.*--resume") as caught:
+        list(read_run(path))
+    assert str(caught.value).count("fsck") == 1
 
 
 def test_a_file_without_a_last_newline_is_read_whole(tmp_path, make_trajectory):
