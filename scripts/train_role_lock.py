@@ -45,8 +45,9 @@ WRITERS = {
     "fifth": ("attacks_fifth", ("fifth",)),
     "sixth": ("attacks_sixth", ("sixth",)),
     "seventh": ("attacks_seventh", ("seventh",)),
+    "eighth": ("attacks_eighth", ("eighth",)),
 }
-STRANGERS = ("fourth", "fifth", "sixth", "seventh")
+STRANGERS = ("fourth", "fifth", "sixth", "seventh", "eighth")
 """Whom no rule was tuned on before the classifier was there."""
 SPOKEN = {
     "open": "open", "ask": "next", "change_mind": "waived", "answer": "answer", "insist": "unsure",
