@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -58,6 +59,8 @@ SPOKEN = {
 }  # fmt: skip
 """Tables of the rule user's phrases, and the situation of the corpus that they belong to."""
 VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
+GROWN = ("drift", "leak", "early")
+"""Kinds that the training grammar makes."""
 PLACES = 6
 """Scenes that each attack is tried in."""
 TAILS = (
@@ -137,6 +140,8 @@ def gather() -> list[Example]:
         found.append(example("own", "good", 0.3, case.scene, case.turn))
     for scene, message in (*composed(rng), *spoken(rng)):
         found.append(example("training", "good", 0.5, scene, turn_of(scene, message)))
+    for kind, weight, scene, message in grown(rng):
+        found.append(example("training", kind, weight, scene, turn_of(scene, message)))
     return [e for e in found if not (e.writer == "fourth" and _asks_nothing(e))]
 
 
@@ -198,6 +203,46 @@ def composed(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
             for number in rng.permutation(len(people))[:3]:
                 scene = corpus.scene_of(people[number], situation)
                 yield scene, filled(line, scene, 2)
+
+
+def grown(rng: np.random.Generator) -> Iterator[tuple[str, float, Scene, str]]:
+    """Sentences of the training grammar: kind, weight, where, what."""
+    grammar = toml("lock/corpus/grammar_training.toml")
+    people, everywhere = list(toml("lock/corpus/scenes.toml")), general_places()
+    groups = [(kind, "", grammar[kind]) for kind in GROWN]
+    groups += [("good", situation, table) for situation, table in grammar["good"].items()]
+    for kind, situation, table in groups:
+        fit = [s for s in everywhere if lends_itself_to(kind, s)]
+        for line in table["lines"]:
+            for _ in range(table["times"]):
+                scene = fit[int(rng.integers(len(fit)))]
+                if situation:
+                    scene = corpus.scene_of(people[int(rng.integers(len(people)))], situation)
+                said = filled(sentence(line, grammar["parts"], rng), scene, int(rng.integers(2, 9)))
+                if kind in VOICE and scene.act == "status" and not said.endswith("?"):
+                    said = f"{said} {rng.choice(TAILS)}" if rng.random() < 0.5 else said
+                yield kind, table["weight"], scene, carelessly(said, rng)
+
+
+def sentence(line: str, parts: Mapping[str, Sequence[str]], rng: np.random.Generator) -> str:
+    """One of the sentences that a line of the grammar stands for."""
+
+    def either(match: re.Match[str]) -> str:
+        return str(rng.choice(match[1].split("|")))
+
+    def one_of(match: re.Match[str]) -> str:
+        return str(rng.choice(parts[match[1]])) if match[1] in parts else match[0]
+
+    said = re.sub(r"<([^<>]*\|[^<>]*)>", either, line)
+    said = re.sub(r"<?\b([A-Z]{3,})\b>?", one_of, said)
+    said = re.sub(r"\s+([.,?!])", r"\1", re.sub(r"\s+(?=\s|'ve)", "", said)).strip()
+    return said[:1].upper() + said[1:]
+
+
+def carelessly(text: str, rng: np.random.Generator) -> str:
+    """As some people type: without apostrophes, without the last stop."""
+    text = text.replace("'", "") if rng.random() < 0.15 else text
+    return text.rstrip(".?!") if rng.random() < 0.25 else text
 
 
 def spoken(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
@@ -271,7 +316,8 @@ def first(
 
 def fit(table: Any, wanted: Any, weight: Any, strength: float) -> np.ndarray:
     model = LogisticRegression(
-        C=strength, solver="liblinear", max_iter=500, fit_intercept=False, random_state=0
+        C=strength, solver="liblinear", dual=True, tol=1e-2, max_iter=500,
+        fit_intercept=False, random_state=0
     )
     return np.asarray(model.fit(table, wanted, sample_weight=weight).coef_[0])
 
