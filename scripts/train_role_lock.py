@@ -316,8 +316,13 @@ def first(
 
 def fit(table: Any, wanted: Any, weight: Any, strength: float) -> np.ndarray:
     model = LogisticRegression(
-        C=strength, solver="liblinear", dual=True, tol=1e-2, max_iter=500,
-        fit_intercept=False, random_state=0
+        C=strength,
+        solver="liblinear",
+        dual=True,
+        tol=1e-2,
+        max_iter=500,
+        fit_intercept=False,
+        random_state=0,
     )
     return np.asarray(model.fit(table, wanted, sample_weight=weight).coef_[0])
 

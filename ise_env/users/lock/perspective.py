@@ -61,9 +61,11 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     meta = any(t not in known for t in _TOKEN.findall(text.lower()) if t in lexicon("meta"))
     if meta or any(not _has_a_source(m.group(), scene) for m in leaks.pattern.finditer(text)):
         yield leaks.violation
-    if _copied(turn.message, scene):
+    if copied := _copied(turn.message, scene):
         yield Violation(
-            "perspective.copy", "Use your own words; do not repeat the assistant's sentences."
+            "perspective.copy",
+            "Use your own words; do not repeat the assistant's sentences.",
+            certain=copied > _MOSTLY,
         )
 
 
@@ -133,8 +135,8 @@ _THANKS = re.compile(
 )
 
 
-def _copied(message: str, scene: Scene) -> bool:
-    """Whether most of a message is the assistant's; less of it is a quotation to reply to."""
+def _copied(message: str, scene: Scene) -> float:
+    """How much of a message is the assistant's: less than most is perhaps quoted to reply to it."""
     agent = _of_one_word("\n".join([scene.digest.agent_text, *scene.heard[-3:]]))
     message = _of_one_word(message)
     said = words(message)
@@ -148,7 +150,7 @@ def _copied(message: str, scene: Scene) -> bool:
         for at in range(len(said) - len(run) + 1):
             if tuple(said[at : at + len(run)]) == run:
                 copied.update(range(at, at + len(run)))
-    return len(copied) > _MOSTLY * len(said)
+    return len(copied) / max(len(said), 1)
 
 
 def _of_one_word(text: str) -> str:
