@@ -20,7 +20,7 @@ from ise_env.users.digest import mentioned
 from ise_env.users.lock.agency import lexicon, owned, sentences
 from ise_env.users.lock.scene import Scene, without
 
-BINS = 1 << 17
+BINS = 1 << 18
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}\.\w+|https?://\S+")
 _TOKEN = re.compile(r"«\w»|[^\W\d_]+(?:'[^\W\d_]+)*|\d[\d.,:]*|[^\w\s]")
 _WORD = re.compile(r"(?<!«)[^\W\d_]+(?:'[^\W\d_]+)*")
