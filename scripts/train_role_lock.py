@@ -58,6 +58,8 @@ SPOKEN = {
     "verify": "verify", "close": "close", "give_up": "leave",
 }  # fmt: skip
 """Tables of the rule user's phrases, and the situation of the corpus that they belong to."""
+SIGN_OF = {"invent": "conditioning.entity", "parrot": "perspective.copy"}
+"""By which uncertain rule a kind shows whose wording is like anybody's."""
 VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
 GROWN = ("drift", "leak", "early")
 """Kinds that the training grammar makes."""
@@ -359,10 +361,15 @@ def signs_of(examples: Sequence[Example], scores: Any, names: Sequence[str]) -> 
 
 def second(examples: Sequence[Example], table: Any, seen: Any) -> np.ndarray:
     """Weights of what is weighed together, from what no certain rule has caught."""
-    left = seen & np.array([not e.certain and e.kind in ("good", *VOICE, *LEAVE) for e in examples])
+    left = seen & np.array([not e.certain and _is_weighed(e) for e in examples])
     wanted = np.array([e.kind != "good" for e in examples])
     weight = np.array([e.weight for e in examples])
     return fit(table[left], wanted[left], weight[left], 1.0)
+
+
+def _is_weighed(e: Example) -> bool:
+    """Whether the wording or a sign can tell; what is made up or copied shows in a sign only."""
+    return e.kind in ("good", *VOICE, *LEAVE) or SIGN_OF.get(e.kind) in e.rules
 
 
 def report(
