@@ -19,7 +19,8 @@ from ise_env.users.lock.scene import Scene, Violation, content_words, ngrams, ow
 from ise_env.users.protocol import UserTurn
 
 COPIED_WORDS = 8
-_MOSTLY = 0.5
+_PARTLY, _MOSTLY = 1 / 3, 0.5
+"""Shares of a message: less is quoted to reply to it, more is copied, between them it depends."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _TOKEN = re.compile(r"[a-z][a-z-]*[a-z]")
 _THINGS = frozenset(
@@ -61,7 +62,8 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     meta = any(t not in known for t in _TOKEN.findall(text.lower()) if t in lexicon("meta"))
     if meta or any(not _has_a_source(m.group(), scene) for m in leaks.pattern.finditer(text)):
         yield leaks.violation
-    if copied := _copied(turn.message, scene):
+    copied = _copied(turn.message, scene)
+    if copied > _PARTLY:
         yield Violation(
             "perspective.copy",
             "Use your own words; do not repeat the assistant's sentences.",
@@ -136,7 +138,7 @@ _THANKS = re.compile(
 
 
 def _copied(message: str, scene: Scene) -> float:
-    """How much of a message is the assistant's: less than most is perhaps quoted to reply to it."""
+    """How much of a message is the assistant's, in words."""
     agent = _of_one_word("\n".join([scene.digest.agent_text, *scene.heard[-3:]]))
     message = _of_one_word(message)
     said = words(message)
