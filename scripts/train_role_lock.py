@@ -5,7 +5,7 @@ writers that it has not seen, and on these scores, with the uncertain rules, a t
 that decides. Rules count only for writers who had not seen them and on whom they were not tuned.
 The threshold is taken from left-out writers too: so many of their good turns are rejected.
 
-    python scripts/train_role_lock.py [--check] [--rejected 0.02] [--out FILE]
+    python scripts/train_role_lock.py [--check] [--rejected 0.01] [--out FILE]
 
 Deterministic: the same collections and versions give the same weights. Needs the `report` extra.
 """
@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import argparse
 import io
+import re
 import sys
 import tomllib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -45,8 +46,9 @@ WRITERS = {
     "fifth": ("attacks_fifth", ("fifth",)),
     "sixth": ("attacks_sixth", ("sixth",)),
     "seventh": ("attacks_seventh", ("seventh",)),
+    "eighth": ("attacks_eighth", ("eighth",)),
 }
-STRANGERS = ("fourth", "fifth", "sixth", "seventh")
+STRANGERS = ("fourth", "fifth", "sixth", "seventh", "eighth")
 """Whom no rule was tuned on before the classifier was there."""
 SPOKEN = {
     "open": "open", "ask": "next", "change_mind": "waived", "answer": "answer", "insist": "unsure",
@@ -56,7 +58,13 @@ SPOKEN = {
     "verify": "verify", "close": "close", "give_up": "leave",
 }  # fmt: skip
 """Tables of the rule user's phrases, and the situation of the corpus that they belong to."""
+SIGN_OF = {"invent": "conditioning.entity", "parrot": "perspective.copy"}
+"""By which uncertain rule a kind shows whose wording is like anybody's."""
 VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
+GROWN = ("drift", "leak", "early")
+"""Kinds that the training grammar makes."""
+_SMOOTH = 0.3
+"""Examples of either side that every feature is taken to have been in."""
 PLACES = 6
 """Scenes that each attack is tried in."""
 TAILS = (
@@ -85,7 +93,7 @@ class Example:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say what it is worth")
-    parser.add_argument("--rejected", type=float, default=0.02)
+    parser.add_argument("--rejected", type=float, default=0.01)
     parser.add_argument("--show", action="store_true", help="print what is judged wrongly")
     parser.add_argument("--out", type=Path, help="instead of the file in the package")
     options = parser.parse_args()
@@ -136,6 +144,8 @@ def gather() -> list[Example]:
         found.append(example("own", "good", 0.3, case.scene, case.turn))
     for scene, message in (*composed(rng), *spoken(rng)):
         found.append(example("training", "good", 0.5, scene, turn_of(scene, message)))
+    for kind, weight, scene, message in grown(rng):
+        found.append(example("training", kind, weight, scene, turn_of(scene, message)))
     return [e for e in found if not (e.writer == "fourth" and _asks_nothing(e))]
 
 
@@ -197,6 +207,46 @@ def composed(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
             for number in rng.permutation(len(people))[:3]:
                 scene = corpus.scene_of(people[number], situation)
                 yield scene, filled(line, scene, 2)
+
+
+def grown(rng: np.random.Generator) -> Iterator[tuple[str, float, Scene, str]]:
+    """Sentences of the training grammar: kind, weight, where, what."""
+    grammar = toml("lock/corpus/grammar_training.toml")
+    people, everywhere = list(toml("lock/corpus/scenes.toml")), general_places()
+    groups = [(kind, "", grammar[kind]) for kind in GROWN]
+    groups += [("good", situation, table) for situation, table in grammar["good"].items()]
+    for kind, situation, table in groups:
+        fit = [s for s in everywhere if lends_itself_to(kind, s)]
+        for line in table["lines"]:
+            for _ in range(table["times"]):
+                scene = fit[int(rng.integers(len(fit)))]
+                if situation:
+                    scene = corpus.scene_of(people[int(rng.integers(len(people)))], situation)
+                said = filled(sentence(line, grammar["parts"], rng), scene, int(rng.integers(2, 9)))
+                if kind in VOICE and scene.act == "status" and not said.endswith("?"):
+                    said = f"{said} {rng.choice(TAILS)}" if rng.random() < 0.5 else said
+                yield kind, table["weight"], scene, carelessly(said, rng)
+
+
+def sentence(line: str, parts: Mapping[str, Sequence[str]], rng: np.random.Generator) -> str:
+    """One of the sentences that a line of the grammar stands for."""
+
+    def either(match: re.Match[str]) -> str:
+        return str(rng.choice(match[1].split("|")))
+
+    def one_of(match: re.Match[str]) -> str:
+        return str(rng.choice(parts[match[1]])) if match[1] in parts else match[0]
+
+    said = re.sub(r"<([^<>]*\|[^<>]*)>", either, line)
+    said = re.sub(r"<?\b([A-Z]{3,})\b>?", one_of, said)
+    said = re.sub(r"\s+([.,?!])", r"\1", re.sub(r"\s+(?=\s|'ve)", "", said)).strip()
+    return said[:1].upper() + said[1:]
+
+
+def carelessly(text: str, rng: np.random.Generator) -> str:
+    """As some people type: without apostrophes, without the last stop."""
+    text = text.replace("'", "") if rng.random() < 0.15 else text
+    return text.rstrip(".?!") if rng.random() < 0.25 else text
 
 
 def spoken(rng: np.random.Generator) -> Iterator[tuple[Scene, str]]:
@@ -261,18 +311,34 @@ def first(
     leaving = np.array([e.scene.act in ("close", "give_up") for e in examples])
     voices = seen & np.isin(kinds, ["good", *VOICE, *LEAVE])
     bad = kinds != "good"
-    voice = fit(both[voices], bad[voices], weight[voices] * np.where(bad[voices], 1.5, 1.0), 12.0)
+    voice = fit_telling(
+        both[voices], bad[voices], weight[voices] * np.where(bad[voices], 1.5, 1.0), 12.0
+    )
     leaves = np.isin(kinds, LEAVE) | ((kinds == "good") & leaving)
     either = seen & (np.isin(kinds, LEAVE) | (kinds == "good"))
-    leave = fit(words[either], leaves[either], weight[either], 12.0)
+    leave = fit_telling(words[either], leaves[either], weight[either], 12.0)
     return voice, leave
 
 
 def fit(table: Any, wanted: Any, weight: Any, strength: float) -> np.ndarray:
     model = LogisticRegression(
-        C=strength, solver="liblinear", max_iter=500, fit_intercept=False, random_state=0
-    )
+        C=strength, solver="liblinear", dual=True, tol=1e-3, max_iter=2_000,
+        fit_intercept=False, random_state=0,
+    )  # fmt: skip
     return np.asarray(model.fit(table, wanted, sample_weight=weight).coef_[0])
+
+
+def fit_telling(table: Any, wanted: Any, weight: Any, strength: float) -> np.ndarray:
+    """As `fit`, with more room for what is said on one side only (NB-SVM, Wang and Manning 2012).
+
+    The scale goes into the weights, so that it costs nothing to apply.
+    """
+    there = table.copy()
+    there.data = np.ones_like(there.data)
+    often = [_SMOOTH + there[side].T @ weight[side] for side in (wanted, ~wanted)]
+    scale = np.sqrt(np.abs(np.log(often[0] / often[0].sum()) - np.log(often[1] / often[1].sum())))
+    scale /= np.sqrt(np.mean(scale**2))
+    return fit(table @ sparse.diags(scale), wanted, weight, strength) * scale
 
 
 def scored(words: Any, marks: Any, voice: Any, leave: Any) -> np.ndarray:
@@ -295,10 +361,15 @@ def signs_of(examples: Sequence[Example], scores: Any, names: Sequence[str]) -> 
 
 def second(examples: Sequence[Example], table: Any, seen: Any) -> np.ndarray:
     """Weights of what is weighed together, from what no certain rule has caught."""
-    left = seen & np.array([not e.certain and e.kind in ("good", *VOICE, *LEAVE) for e in examples])
+    left = seen & np.array([not e.certain and _is_weighed(e) for e in examples])
     wanted = np.array([e.kind != "good" for e in examples])
     weight = np.array([e.weight for e in examples])
     return fit(table[left], wanted[left], weight[left], 1.0)
+
+
+def _is_weighed(e: Example) -> bool:
+    """Whether the wording or a sign can tell; what is made up or copied shows in a sign only."""
+    return e.kind in ("good", *VOICE, *LEAVE) or SIGN_OF.get(e.kind) in e.rules
 
 
 def report(

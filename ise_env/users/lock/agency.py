@@ -40,7 +40,8 @@ _DUTY = frozenset(
 _FUTURE = frozenset("will shall can could would might may".split())
 _SUBORDINATE = frozenset(
     "before until till so that when once after if which what how whether because since as"
-    " where unless than whatever things thing who everything anything something why all".split()
+    " where unless than whatever things thing who everything anything something why all"
+    " reason".split()
 )
 _DETERMINERS = frozenset("the a an your all both every each these those this that any some".split())
 _OPENERS = frozenset(
@@ -64,10 +65,12 @@ _IRREGULAR_PAST = frozenset(
     "ran wrote put set built rebuilt made did found redid undid rewrote reran split cut overwrote"
     " sent got gave took went left kept said told saw thought brought began came".split()
 )
+_SAME_IN_BOTH = frozenset("put set split cut read".split())
+"""Past tenses that are imperatives as well, which is what they are without a subject."""
 _OTHER_TIME = re.compile(
     r"\b(?:yesterday|ago|last (?:\w+)|earlier (?:today|this)|this morning|the other day|back then"
     r"|once|years?|originally|before that|on (?:mon|tues|wednes|thurs|fri|satur|sun)day|used to"
-    r"|at home|by hand myself)\b"
+    r"|at home|by hand|in (?:19|20)\d\d)\b"
 )
 _QUESTION = re.compile(
     r"\W*(?:(?:so|and|but|ok|okay|then|or|hm+|well|hey|oh)\W+)*(?:what(?! an?\b)|which|where|why"
@@ -236,8 +239,8 @@ class _Sentence:
             return after[0] == "do" or (len(after) > 1 and not _is_own(after[0], after[1:]))
         if verb.endswith("ing") and (verb, after[0]) in _exceptions():
             return True
-        if not _past(verb):
-            return False
+        if not _past(verb) or verb in _SAME_IN_BOTH or (verb, after[0]) == ("got", "it"):
+            return False  # an order, or that it is understood
         if _is_own(verb, after):
             return self._and_works(after)
         return self._on_the_workspace(after, done=True)

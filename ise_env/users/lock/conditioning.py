@@ -18,20 +18,24 @@ from ise_env.users.protocol import UserTurn
 _UNSEEN = re.compile(r"n't\b|\b(?:not|no|cannot|never|nowhere|missing|without|where)\b", re.I)
 
 
+_CLAUSE = re.compile(r"[,;:]\s|\s(?:and|but|so)\s")
+_YES_OR_NO = re.compile(r"(?:yes|no)\b", re.I)
+
+
 def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     """Every rule of responsive conditioning that a turn breaks."""
-    found = invented(turn, scene)
-    if found:
+    certain, perhaps = invented(turn, scene)
+    if found := certain or perhaps:
         yield Violation(
             "conditioning.entity",
             f"Do not make up details of the machine: {found[0][:60]!r} comes from nowhere.",
+            certain=bool(certain),
         )
     if _unanswered(turn, scene):
         why = "The assistant asked you something: answer it."
-        known = bool(scene.answer) and turn.act == "answer"
-        yield Violation("conditioning.unanswered", why, certain=known)
+        yield Violation("conditioning.unanswered", why, certain=_knows_what(turn, scene))
     praise = frames()["conditioning.praise"]
-    if praise.pattern.search(_as_praise(turn, scene)) and _nothing_to_praise(scene):
+    if praise.pattern.search(_as_praise(turn, scene)) and _nothing_to_praise(turn, scene):
         yield praise.violation
     if _sees_what_is_not_there(turn, scene):
         yield Violation(
@@ -64,6 +68,11 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
     )
 
 
+def _knows_what(turn: UserTurn, scene: Scene) -> bool:
+    """Whether there is something to be told; a yes or no may be said in any words."""
+    return bool(scene.answer) and turn.act == "answer" and not _YES_OR_NO.match(scene.answer)
+
+
 def _as_praise(turn: UserTurn, scene: Scene) -> str:
     """The user's own words, without a first interjection where that only agrees to a plan."""
     text = own_text(turn.message, scene)
@@ -71,9 +80,9 @@ def _as_praise(turn: UserTurn, scene: Scene) -> str:
     return re.sub(r"^\w+\s*[!,.]", "", text) if waits else text
 
 
-def _nothing_to_praise(scene: Scene) -> bool:
-    if scene.content:
-        return False
+def _nothing_to_praise(turn: UserTurn, scene: Scene) -> bool:
+    if scene.content or turn.act in ("request", "change_mind"):
+        return False  # who moves on may say that it is fine
     lacking = [c for c in scene.digest.claims if not c.endswith(": unchanged")]
     if lacking:
         return True
@@ -85,9 +94,10 @@ def _sees_what_is_not_there(turn: UserTurn, scene: Scene) -> bool:
     there |= {c.path for c in scene.digest.changes if c.change != "deleted"}
     absent = {c.partition(": ")[0] for c in scene.digest.claims if c.endswith(": not there")}
     for sentence in re.split(r"(?<=[.!?])\s+|\n", turn.message):
-        if not frames()["sign.saw"].pattern.search(sentence) or _UNSEEN.search(sentence):
+        saw = frames()["sign.saw"].pattern.search(sentence)
+        if saw is None or _UNSEEN.search(sentence):
             continue
-        for path in mentioned(sentence):
+        for path in mentioned(_CLAUSE.split(sentence[saw.start() :])[0]):
             if path in absent or not any(_is_path_of(path, known) for known in there):
                 return True
     bogus = [o for o in turn.observed if not _is_observation(o, scene, there)]
@@ -109,5 +119,7 @@ def _is_observation(value: str, scene: Scene, there: set[str]) -> bool:
 
 
 def _something_to_confirm(turn: UserTurn, scene: Scene) -> bool:
+    if not scene.english and scene.act == "confirm":
+        return True  # moves are read in English; that somebody asked is known to the plan
     asked = scene.move is not None and scene.move.kind in ("asked", "asked_to_confirm")
     return asked or bool(turn.observed)

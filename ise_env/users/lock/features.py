@@ -1,7 +1,8 @@
 """What the classifier of the role lock looks at: how a message is made, not what it is about.
 
-What is the user's by right (the step, its name, its values, an answer) and every path are taken
-out first and leave a mark, so that the words that remain are those of a manner of speaking.
+What is the user's by right (the step, its name, its values, an answer), every path and whatever
+the scene speaks of already are taken out first and leave a mark, so that the words that remain
+are those of a manner of speaking, or come from elsewhere.
 Then runs of words, of characters within words, and of word shapes (`I` + `x-ed` + `the`), sentence
 by sentence, hashed. The act that the turn is planned to be comes along with every word.
 """
@@ -19,9 +20,10 @@ from ise_env.users.digest import mentioned
 from ise_env.users.lock.agency import lexicon, owned, sentences
 from ise_env.users.lock.scene import Scene, without
 
-BINS = 1 << 17
+BINS = 1 << 18
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{1,255}\.\w+|https?://\S+")
 _TOKEN = re.compile(r"«\w»|[^\W\d_]+(?:'[^\W\d_]+)*|\d[\d.,:]*|[^\w\s]")
+_WORD = re.compile(r"(?<!«)[^\W\d_]+(?:'[^\W\d_]+)*")
 _SUFFIXES = ("ing", "ed", "ly", "tion", "s")
 
 Bins = NDArray[np.uint32]
@@ -35,13 +37,30 @@ def masked(message: str, scene: Scene) -> str:
         ("r", [goal.request]),
         ("a", [scene.answer]),
         ("o", [scene.context]),
+        ("h", _sayings(scene)),
         ("l", [goal.label, goal.label.removeprefix("the ")]),
     ):
         text = without(text, pieces).replace(" … ", f" «{mark}» ")
     text = _ADDRESS.sub(" «p» ", text)
     for path in sorted(mentioned(text), key=len, reverse=True):
         text = text.replace(path, " «p» ")
-    return without(text, [fact.value for fact in goal.facts]).replace(" … ", " «v» ")
+    text = without(text, [fact.value for fact in goal.facts]).replace(" … ", " «v» ")
+    return _WORD.sub(lambda found: _unless_known(found.group(), scene), text)
+
+
+def _sayings(scene: Scene) -> list[str]:
+    """The assistant's sentences, without those that anybody would say."""
+    said = "\n".join([scene.digest.agent_text, *scene.heard[-3:]])
+    return [s.rstrip(".!?") for s in sentences(said) if len(s.split()) > 3]
+
+
+def _unless_known(word: str, scene: Scene) -> str:
+    """A word that carries meaning, or a mark and its ending where it was used before."""
+    lower = word.lower()
+    if len(lower) < 4 or lower in lexicon("small") or lower[:6] not in scene.known_stems:
+        return word
+    ending = next((s for s in _SUFFIXES if lower.endswith(s)), "")
+    return f"«k» {ending}".rstrip()
 
 
 def wording(text: str) -> Bins:

@@ -16,15 +16,15 @@ from ise_env.users.protocol import UserTurn
 
 _ENTITY = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]+\w|https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
-    r"|\b[0-9a-f]{8}-[0-9a-f-]{12,}\b|\b(?=\w*\d)[0-9a-f]{7,40}\b|\b[A-Z]{2,}-\d+\b"
+    r"|\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8}-[0-9a-f-]{12,}\b|\b(?=\w*\d)[0-9a-f]{7,40}\b|\b[A-Z]{2,}-\d+\b"
     r"|\b[\w-]+(?:/[\w.-]+)+\b|(?<![\w.,-])[$€£]?\d[\d,]*(?:\.\d+)*(?:%|[kKmM]\b)?(?![\w/-])"
     r"|(?:[A-Za-z]:)?\\[\w\\.-]+|\b[a-z]+(?:_\w+)+\b"
     r"|\b(?!\d+(?:st|nd|rd|th|x|am|pm|h|s|min)\b)(?=[\w-]*\d)(?=[\w-]*[A-Za-z]{2})[\w-]*\w!?"
 )
 _TIME = re.compile(
     r"\bhour \d{1,2}\b|\b\d{1,2}(?::\d{2})?\s*(?:am|pm|o'clock)\b|\b\d{1,2}:\d{2}\b"
-    r"|\b\d{1,3} ?(?:min(?:ute)?s?|hours?"
-    r"|hrs?|days?|weeks?|months?|years?|sec(?:ond)?s?)\b|(?<![\w-])(?:19|20)\d\d(?![\w-])|\b100 ?%"
+    r"|(?<![\w.,])\d{1,3} ?(?:min(?:ute)?s?|hours?"
+    r"|hrs?|days?|weeks?|months?|years?|sec(?:ond)?s?)\b|(?<![\w.-])(?:19|20)\d\d(?![\w-])|\b100 ?%"
     r"|\b\d\d ?% (?:sure|certain|confident)\b",
     re.I,
 )
@@ -49,16 +49,33 @@ _SHARE = re.compile(rf"\b(?:{_NUMERAL}|\d+) (?:out )?of (?:the )?(?:{_NUMERAL}|\
 _POINTED_AT = re.compile(
     r"\b(?:first|last|next|other|those|these|all|both|any|one or|maybe|or) $", re.I
 )
+_PLACE = re.compile(
+    r"\b(?:row|line|page|day|week|number|chapter|section|not)s? (?:\d+(?:,| and| or|-) ?)*$", re.I
+)
+_TWO = re.compile(r"(?:two|2)\b", re.I)
+_STANDARD = re.compile(r"(?:utf|iso|latin|cp|md|sha|base|mp|h|x|py(?:thon)?|rfc|rgb|win)-?\d{1,4}")
+"""Names of formats and standards, which belong to everybody's language."""
 _SMALL = "two three four five six seven eight nine ten eleven twelve".split()
 _VALUES = {word: str(n) for n, word in enumerate(_SMALL, 2)}
 
 
-def invented(turn: UserTurn, scene: Scene) -> list[str]:
-    """Details of a turn that come from nowhere."""
+def invented(turn: UserTurn, scene: Scene) -> tuple[list[str], list[str]]:
+    """Details of a turn that come from nowhere: certainly so, and perhaps.
+
+    People know more names than are seen here, tell two things apart that they look at, and speak
+    of the row before and the day after.
+    """
+    certain = [e for e in entities(turn.message) if not _grounded(e, scene)]
+    perhaps = [figure for figure in certain if _is_a_place(figure, turn.message, scene)]
+    certain = [figure for figure in certain if figure not in perhaps]
+    for counted in _counts(turn.message.replace("’", "'"), scene):
+        (perhaps if _TWO.match(counted) else certain).append(counted)
+    perhaps += _names(turn.message, scene)
     declared = " ".join(turn.new_facts).lower()
-    found = [e for e in entities(turn.message) if not _grounded(e, scene)]
-    found += _names(turn.message, scene) + _counts(turn.message.replace("’", "'"), scene)
-    return [detail for detail in found if detail.lower() not in declared]
+    return (
+        [detail for detail in certain if detail.lower() not in declared],
+        [detail for detail in perhaps if detail.lower() not in declared],
+    )
 
 
 def entities(message: str) -> list[str]:
@@ -78,14 +95,25 @@ def _grounded(value: str, scene: Scene) -> bool:
     lower = value.lower().strip("./!")
     if re.fullmatch(r"[$€£]?[\d.,]+%?[km]?", lower):
         figure = lower.strip("$€£%").replace(",", "")
-        return bool({figure, figure.lstrip("0"), figure.rstrip("km")} & scene.figures)
+        word = next((word for word, value in _VALUES.items() if value == figure), "")
+        forms = {figure, figure.lstrip("0"), figure.rstrip("km")}
+        return bool(forms & scene.figures) or (bool(word) and _says(known, word))
     if lower in known or value.lower() in known:
+        return True
+    if _STANDARD.fullmatch(lower):
         return True
     name = lower.rsplit("/", 1)[-1]
     if "/" in lower and not re.search(r"\.\w{1,5}$", name):
         # `logs/errors` may be two nouns of the conversation rather than a path.
         return all(part in known for part in lower.split("/"))
     return False
+
+
+def _is_a_place(figure: str, message: str, scene: Scene) -> bool:
+    """Whether it is the row, the day, the page before or after a known one, or ruled out."""
+    if not figure.isdigit() or not {str(int(figure) - 1), str(int(figure) + 1)} & scene.figures:
+        return False
+    return any(_PLACE.search(message[: m.start()]) for m in re.finditer(rf"\b{figure}\b", message))
 
 
 def _names(message: str, scene: Scene) -> list[str]:
@@ -98,7 +126,7 @@ def _names(message: str, scene: Scene) -> list[str]:
         name
         for name in found
         if any(
-            not {p, p.removesuffix("s")} & common and p not in scene.known_lower
+            not {p, p.removesuffix("s")} & common and p.removesuffix("s") not in scene.known_lower
             for p in name.lower().split()
         )
     ]

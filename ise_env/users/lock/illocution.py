@@ -20,6 +20,7 @@ _SIGNS: dict[str, tuple[str, ...]] = {
     "give_up": ("sign.leaving",),
 }
 """Signs of which one has to be there; requests and answers are held to their content instead."""
+_AGAIN = 0.5
 _BRIEF = 4
 """So many words may wave somebody on who has just announced that they begin."""
 
@@ -40,8 +41,10 @@ def lacks_its_act(turn: UserTurn, text: str, scene: Scene) -> bool:
     waved_on = scene.move is not None and scene.move.kind in ("promised", "silent")
     if waved_on and (len(words(text)) <= _BRIEF or frames()["sign.waiting"].pattern.search(text)):
         return False
-    if turn.act == "correct" and covered(scene.goal.request, turn.message) > 0.5:
-        return False  # the request itself, said again
+    if turn.act == "correct" and any(
+        covered(said, turn.message) >= _AGAIN for said in (scene.goal.request, scene.answer) if said
+    ):
+        return False  # the request itself or an answer, said again
     if turn.act == "close" and text.rstrip().endswith("?"):
         return True
     return not any(frames()[sign].pattern.search(text) for sign in signs)

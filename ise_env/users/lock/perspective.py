@@ -11,12 +11,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from ise_env.users.digest import mentioned
+from ise_env.users.language import language_of
 from ise_env.users.lock.agency import lexicon, sentences, statement_of, works
 from ise_env.users.lock.frames import frames
 from ise_env.users.lock.scene import Scene, Violation, content_words, ngrams, own_text, words
 from ise_env.users.protocol import UserTurn
 
 COPIED_WORDS = 8
+_PARTLY, _MOSTLY = 1 / 3, 0.5
+"""Shares of a message: less is quoted to reply to it, more is copied, between them it depends."""
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n+")
 _TOKEN = re.compile(r"[a-z][a-z-]*[a-z]")
 _THINGS = frozenset(
@@ -39,9 +43,10 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     known = scene.known_lower
     broken = {rule for rule in RULES if _breaks(f"perspective.{rule}", text, scene)}
     things = _THINGS | scene.known_stems
-    if _is_english(text) and works(text, things, leaving=turn.act == "give_up"):
+    english = language_of(text) in ("en", "")
+    if english and works(text, things, leaving=turn.act == "give_up"):
         broken.add("solution")
-    if _names_a_technique(text, scene, leaving=turn.act == "give_up"):
+    if english and _names_a_technique(text, scene, leaving=turn.act == "give_up"):
         broken.add("howto")
     if turn.act == "give_up" and not _YOU.search(text):
         broken.discard("service")  # who leaves may well handle it alone
@@ -55,11 +60,14 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     yield from (frames()[f"perspective.{rule}"].violation for rule in sorted(broken))
     leaks = frames()["perspective.verifier"]
     meta = any(t not in known for t in _TOKEN.findall(text.lower()) if t in lexicon("meta"))
-    if meta or any(m.group().lower() not in known for m in leaks.pattern.finditer(text)):
+    if meta or any(not _has_a_source(m.group(), scene) for m in leaks.pattern.finditer(text)):
         yield leaks.violation
-    if _copied(turn.message, scene):
+    copied = _copied(turn.message, scene)
+    if copied > _PARTLY:
         yield Violation(
-            "perspective.copy", "Use your own words; do not repeat the assistant's sentences."
+            "perspective.copy",
+            "Use your own words; do not repeat the assistant's sentences.",
+            certain=copied > _MOSTLY,
         )
 
 
@@ -70,6 +78,14 @@ def _breaks(rule: str, text: str, scene: Scene) -> bool:
         for said in found
         if not (rule == "perspective.machine" and _is_a_profession(said, scene))
     )
+
+
+def _has_a_source(found: str, scene: Scene) -> bool:
+    """Whether others have spoken of that before, if only in a neighbouring form."""
+    if found.lower() in scene.known_lower:
+        return True
+    telling = [w for w in words(found) if w[0].isdigit() or content_words(w)]
+    return bool(telling) and all(w in scene.figures or scene.is_known(w) for w in telling)
 
 
 def _is_a_profession(found: str, scene: Scene) -> bool:
@@ -121,19 +137,26 @@ _THANKS = re.compile(
 )
 
 
-def _is_english(text: str) -> bool:
-    return text.isascii() or len(content_words(text)) > 0
-
-
-def _copied(message: str, scene: Scene) -> bool:
-    agent = "\n".join([scene.digest.agent_text, *scene.heard[-3:]])
-    said = [words(message), *(words(s) for s in sentences(message))]
-    heard = [words(s) for s in (*_SENTENCE.split(agent), *sentences(agent))]
-    if any(theirs in said for theirs in heard if len(theirs) > 3):
-        return True
-    theirs = ngrams(agent, COPIED_WORDS)
-    if not theirs:
-        return False
+def _copied(message: str, scene: Scene) -> float:
+    """How much of a message is the assistant's, in words."""
+    agent = _of_one_word("\n".join([scene.digest.agent_text, *scene.heard[-3:]]))
+    message = _of_one_word(message)
+    said = words(message)
+    whole = [words(s) for s in (*_SENTENCE.split(agent), *sentences(agent))]
     heads = "\n".join(head for _, head in scene.digest.heads)
-    ours = "\n".join([scene.own_words, heads, scene.utterance])
-    return bool((ngrams(message, COPIED_WORDS) & theirs) - ngrams(ours, COPIED_WORDS))
+    ours = _of_one_word("\n".join([scene.own_words, heads, scene.utterance]))
+    runs = [tuple(theirs) for theirs in whole if len(theirs) > 3]
+    runs += ngrams(agent, COPIED_WORDS) - ngrams(ours, COPIED_WORDS)
+    copied: set[int] = set()
+    for run in runs:
+        for at in range(len(said) - len(run) + 1):
+            if tuple(said[at : at + len(run)]) == run:
+                copied.update(range(at, at + len(run)))
+    return len(copied) / max(len(said), 1)
+
+
+def _of_one_word(text: str) -> str:
+    """The text with every path as one word, as it is for whoever types it."""
+    for path in sorted(mentioned(text), key=len, reverse=True):
+        text = text.replace(path, "".join(c for c in path if c.isalnum()))
+    return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +41,15 @@ def test_what_is_the_users_by_right_is_not_looked_at() -> None:
     assert "reconcile" not in text
     assert ".csv" not in text
     assert "thanks" in text.lower()
+
+
+def test_what_the_scene_speaks_of_is_no_evidence_and_what_comes_from_elsewhere_is() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    text = masked("Why does the reconciliation mention a benchmark?", scene)
+    assert "benchmark" in text
+    assert "reconciliation" not in text
+    known = replace(scene, context="We run the benchmark on Mondays.")
+    assert "benchmark" not in masked("Why does it mention a benchmark?", known)
 
 
 def test_an_empty_message_has_a_finite_score() -> None:

@@ -116,3 +116,38 @@ def test_a_file_whose_name_begins_like_a_report_of_work_is_none() -> None:
     scene = replace(scene, seen=("saved-shop/offers.csv",))
     assert rules("I have saved-shop/offers.csv before me. Is it complete?", scene) == set()
     assert "perspective.solution" in rules("I have saved the offers.", scene)
+
+
+def test_a_quotation_to_reply_to_is_no_copy_but_most_of_a_message_is() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    heard = "The totals are in jobs/per-customer.csv."
+    scene = replace(scene, digest=replace(scene.digest, agent_text=heard))
+    quoted = (
+        "You say the totals are in jobs/per-customer.csv but I cannot open it here. Where is it?"
+    )
+    assert "perspective.copy" not in rules(quoted, scene)
+    assert "perspective.copy" in rules(f"Well. {heard}", scene)
+
+
+def test_the_row_before_a_known_one_may_be_asked_about_but_not_another_amount() -> None:
+    scene = corpus.scene_of("ledger", "trouble")
+    heard = "Error in row 61: empty number."
+    scene = replace(scene, digest=replace(scene.digest, agent_text=heard))
+    assert rules("What is in row 60 then?", scene) == set()
+    assert "conditioning.entity" in rules("Why are 60 of them empty?", scene)
+    assert "conditioning.entity" in rules("What is in row 75 then?", scene)
+
+
+def test_dates_and_standards_are_read_whole() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    head = (("a.csv", "due 15.12.2026 after 12.5 years"),)
+    scene = replace(scene, digest=replace(scene.digest, heads=head))
+    assert rules("Is 15.12.2026 the last one?", scene) == set()
+    assert rules("Why does it say 12.5 years there?", scene) == set()
+    assert rules("Can you read it as latin-1 then?", scene) == set()
+    assert "conditioning.entity" in rules("It says error 0x80070057 there. Why?", scene)
+
+
+def test_an_order_without_a_subject_is_no_report_of_work() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    assert "perspective.solution" not in rules("Put them together please.", scene)
