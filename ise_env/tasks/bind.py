@@ -64,16 +64,16 @@ class BoundTask:
         """What decides this task, with the episode's ids; nothing that nobody asks for."""
         asked = {goal.id for goal in self._asked()}
         with self._making():
-            made = self.kit.checks(self.params)
+            made = self.kit.checks_of(self.params, asked)
         return tuple(
             check.model_copy(
                 update={
                     "id": self._full(check.id),
                     "subgoal": self._full(check.subgoal) if check.subgoal else None,
+                    "until": self._full(check.until) if check.until else None,
                 }
             )
             for check in made
-            if check.subgoal is None or check.subgoal in asked
         )
 
     def solve(self, subgoal: str) -> Solution:

@@ -80,7 +80,7 @@ class FreePort(Kit[Params]):
     name = "system-infrastructure/free-port"
     title = "Free a port and start the service it belongs to"
     description = "Find what listens on a service's port, stop that alone, and start the service."
-    version = 2
+    version = 3
     obstacle = "the port is taken, and a port file names another process than the one that has it"
     tools = ("exec", "process", "read", "write", "edit")
     requires = ("python3", "ss", "curl")
@@ -188,6 +188,15 @@ class FreePort(Kit[Params]):
                     failure=f"{name} was stopped, which nobody asked for",
                 )
                 for name, command in others.items()
+            ),
+            Processes(
+                id="not yet",
+                command=preview(w.holder),
+                since_start=True,
+                until="start",
+                weight=0,
+                forbidden=True,
+                failure="the holder was stopped before anybody asked for it",
             ),
             untouched(given, failure="a program, a setting or somebody's draft was changed"),
         )
