@@ -136,3 +136,12 @@ def test_a_sloppy_kit_is_not_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "reward 0.5" in rows["claims done"].detail
     assert "never" in rows["oracle"].detail
     assert "KeyError in the kit" in rows["wrong: fails by a bug"].detail
+
+
+@pytest.mark.usefixtures("local_backend")
+def test_a_kit_whose_program_is_missing_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    kit = registry.get("file-io/sync-folders")
+    monkeypatch.setattr(type(kit), "requires", ("no-such-program",))
+    (row,) = validate([kit.name], [0, 1])
+    assert not row.passed
+    assert "needs no-such-program, not found in the workspace" in row.detail

@@ -177,3 +177,9 @@ def test_what_must_wait_is_checked_only_while_nobody_asks_for_it() -> None:
     )
     assert first["t1.not yet"] == "t1.prune"
     assert "t1.not yet" not in both
+
+
+def test_more_steps_than_a_kit_has_are_refused() -> None:
+    bound = bind(intent(task("file-io/prune-backups", steps=3)))[0]
+    with pytest.raises(ConfigError, match="steps is 3, but file-io/prune-backups has only 2"):
+        bound.subgoals()
