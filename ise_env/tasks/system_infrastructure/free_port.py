@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -175,7 +176,13 @@ class FreePort(Kit[Params]):
                 id="asked",
                 subgoal="start",
                 path=f"{f}/logs/{p.app}.log",
-                text=TextMatch(contains=(f"{before}listening on {p.port}\nGET /version\n",)),
+                # It may have been tried too early, and asked more than once, but started first.
+                text=TextMatch(
+                    matches=(
+                        rf"\A{re.escape(before)}(?>(?s:.*?)^listening on {p.port}\n)"
+                        r"(?s:.*?)^GET /version\n",
+                    )
+                ),
                 failure="the log of the app does not go on from what it was",
             ),
             *(
