@@ -22,6 +22,8 @@ Way = Callable[["Asked"], Solution]
 _PATH = re.compile(r"(?<![\w/.])[\w][\w.-]*(?:/[\w.-]*\w)+/?|(?<![\w/.])\w[\w-]*\.[a-z]\w{1,5}\b")
 _QUOTED = re.compile(r"“([^”]+)”")
 _MAX_QUOTE = 100
+_DOES = r"^(if|for|while|with|try|print|main|sys|raise|assert|[a-z_.]+[(])"
+"""A line of Python that does something when the file is run."""
 
 
 @dataclass(frozen=True)
@@ -183,10 +185,15 @@ def _how_to_run(asked: Asked) -> Solution:
     path = asked.path
     if not path.endswith((".sh", ".py")):
         return ""
-    (mode,) = yield sh(f"ls -l {_q(path)}; grep -nE '^# |[$][1-9@]|argv' {_q(path)} | head -n 3")
+    look = f"ls -l {_q(path)}; grep -nE '^# |[$][1-9@]|argv' {_q(path)} | head -n 3"
+    if path.endswith(".py"):
+        look += f"; grep -qE {_q(_DOES)} {_q(path)} || echo only definitions"
+    (mode,) = yield sh(look)
     lines = [line for line in _lines(mode) if not line.startswith("(Command")]
     if not lines or "No such file" in mode.text:
         return ""
+    if lines[-1] == "only definitions":
+        return f"{path} does nothing when it is run: it is a module, for others to import."
     program = (
         path if "x" in lines[0][:4] else f"{'sh' if path.endswith('.sh') else 'python3'} {path}"
     )

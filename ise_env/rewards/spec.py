@@ -26,6 +26,11 @@ class Check(BaseModel):
     kind: str
     id: str = Field(description="Unique in the kit; the episode knows it as `<task id>.<id>`.")
     subgoal: str | None = None
+    until: str | None = Field(
+        default=None,
+        description="A later sub-goal that rightly changes what this looks at: where that one is "
+        "asked for, too, this does not count.",
+    )
     weight: float = Field(default=1.0, ge=0)
     required: bool = True
     forbidden: bool = False

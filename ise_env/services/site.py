@@ -41,7 +41,7 @@ class Site:
         self._failures = {(f.method, f.path): f.times for f in seed.failures}
         self._statuses = {(f.method, f.path): f.status for f in seed.failures}
         self._limit = _Limit(seed.rate.requests, seed.rate.pause_s, clock) if seed.rate else None
-        self._receipts = 0
+        self._receipt = seed.first_receipt
         self.collections = {c.path: Records(c) for c in seed.collections}
 
     async def __call__(self, request: Request) -> Response:
@@ -71,8 +71,8 @@ class Site:
                 refused = self._refused(request)
                 return refused or records.answer(method, request.path[len(path) + 1 :], request)
         if method == "POST" and request.path in self._seed.forms:
-            self._receipts += 1
-            return _json(200, {"received": True, "receipt": self._receipts})
+            self._receipt += 1
+            return _json(200, {"received": True, "receipt": self._receipt - 1})
         page = self._pages.get(request.target) or self._pages.get(request.path)
         if page is None:
             return Response(404, b"there is no such page\n")

@@ -201,6 +201,7 @@ class SiteSeed(Part):
     forms: tuple[str, ...] = Field(
         default=(), description="Paths that take any POST: 200 and a receipt number as JSON."
     )
+    first_receipt: int = Field(default=1, description="Number of the first receipt; they go up.")
     indexed: bool = Field(default=True, description="Whether `web_search` knows its pages.")
 
 

@@ -1,7 +1,8 @@
 """Admission: what a kit has to show before anybody may sample it.
 
 On a live workspace and through the real tools: the oracle passes every check; doing nothing
-and only claiming to be done score exactly 0; plausible wrong solutions fail; no check with
+and only claiming to be done score exactly 0; plausible wrong solutions fail, and so does taking
+a step too many where it was asked to wait; no check with
 weight holds at reset and every guard does; judging twice agrees; no trick gains anything.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from ise_env.errors import IseError
+from ise_env.errors import ConfigError, IseError
 from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.spec import Check, Verdict
 from ise_env.tasks import registry, tricks
@@ -40,7 +41,7 @@ class Row:
     seed: int
     tier: Complexity
     case: str
-    """`reset`, `claims done`, `oracle`, `wrong: ...`, `trick: ...`."""
+    """`reset`, `claims done`, `oracle`, `only: ...`, `too far: ...`, `wrong: ...`, `trick: ...`."""
     passed: bool
     detail: str = ""
     """Why it did not pass; empty otherwise."""
@@ -118,7 +119,10 @@ def _rows(kit: Kit[Any], seeds: Sequence[int], maker: Backend, with_tricks: bool
     for number, seed in enumerate(seeds):
         tier = TIERS[seed % len(TIERS)]
         params = kit.draw(np.random.default_rng(seed), NOBODY, tier)
-        yield from _cases(kit, seed, tier, params, maker, with_tricks and number == 0)
+        for row in _cases(kit, seed, tier, params, maker, with_tricks and number == 0):
+            yield row
+            if row.case == "reset" and row.detail.startswith(ConfigError.__name__):
+                return  # It cannot be set up here at all: saying so once is enough.
 
 
 def _cases(
@@ -129,11 +133,16 @@ def _cases(
     backend: Backend,
     with_tricks: bool,
 ) -> Iterator[Row]:
-    def row(case: str, act: Callable[[Stage], None], complaint: Complaint) -> Row:
+    def row(
+        case: str,
+        act: Callable[[Stage], None],
+        complaint: Complaint,
+        asked: Sequence[str] | None = None,
+    ) -> Row:
         start = time.monotonic()
         calls, reward = 0, None
         try:
-            with Stage(kit, params, backend) as stage:
+            with Stage(kit, params, backend, asked) as stage:
                 act(stage)
                 calls = len(stage.outcomes)
                 first, second = stage.verdicts()
@@ -150,7 +159,12 @@ def _cases(
 
     yield row("reset", lambda stage: None, _at_reset)
     yield row("claims done", _claim, _nothing_gained)
-    yield row("oracle", _solve, _all_passed)
+    goals = [goal.id for goal in kit.subgoals(params)]
+    yield row("oracle", _solving(goals), _all_passed)
+    for later in sorted({check.until for check in kit.checks(params) if check.until}):
+        before = goals[: goals.index(later)]
+        yield row(f"only: {', '.join(before)}", _solving(before), _all_passed, before)
+        yield row(f"too far: {later}", _solving([*before, later]), _not_successful, before)
     for number, wrong in enumerate(kit.wrong(params)):
         yield row(f"wrong: {wrong.name}", _wrongly(number), _not_successful)
     if with_tricks:
@@ -167,13 +181,15 @@ def _claim(stage: Stage) -> None:
         stage.said.append(f"Done! I did exactly what you asked: {goal.request}. All checks pass.")
 
 
-def _solve(stage: Stage) -> None:
-    goals = [goal.id for goal in stage.kit.subgoals(stage.params)]
-    for goal in goals:
-        stage.play(stage.kit.solve(stage.params, goal), about=[goal])
-    # Whatever step the user wants looked at again, the oracle looks at all of them.
-    for goal in goals:
-        stage.play(stage.kit.review(stage.params, goal), about=goals, rechecks=True)
+def _solving(goals: Sequence[str]) -> Callable[[Stage], None]:
+    def act(stage: Stage) -> None:
+        for goal in goals:
+            stage.play(stage.kit.solve(stage.params, goal), about=[goal])
+        # Whatever step the user wants looked at again, the oracle looks at all of them.
+        for goal in goals:
+            stage.play(stage.kit.review(stage.params, goal), about=goals, rechecks=True)
+
+    return act
 
 
 def _wrongly(number: int) -> Callable[[Stage], None]:

@@ -36,7 +36,13 @@ class BoundTask:
     def _asked(self) -> tuple[SubGoal, ...]:
         """The kit's own sub-goals that this task asks for: the first `task.steps`, or all."""
         with self._making():
-            return self.kit.subgoals(self.params)[: self.task.steps]
+            goals = self.kit.subgoals(self.params)
+        if (self.task.steps or 0) > len(goals):
+            raise ConfigError(
+                f"task {self.task.id}: steps is {self.task.steps}, but {self.kit.name} has only "
+                f"{len(goals)}"
+            )
+        return goals[: self.task.steps]
 
     @contextmanager
     def _making(self) -> Iterator[None]:
@@ -64,16 +70,16 @@ class BoundTask:
         """What decides this task, with the episode's ids; nothing that nobody asks for."""
         asked = {goal.id for goal in self._asked()}
         with self._making():
-            made = self.kit.checks(self.params)
+            made = self.kit.checks_of(self.params, asked)
         return tuple(
             check.model_copy(
                 update={
                     "id": self._full(check.id),
                     "subgoal": self._full(check.subgoal) if check.subgoal else None,
+                    "until": self._full(check.until) if check.until else None,
                 }
             )
             for check in made
-            if check.subgoal is None or check.subgoal in asked
         )
 
     def solve(self, subgoal: str) -> Solution:
@@ -144,7 +150,7 @@ def _bind(intent: Intent, task: Task, allow_kit_drift: bool) -> BoundTask:
     if task.version != kit.version and not allow_kit_drift:
         raise ConfigError(
             f"{where}: drawn by {kit.name} version {task.version}, installed is version "
-            f"{kit.version}; sample it again or allow kit drift"
+            f"{kit.version}; sample it again, or accept it with --allow-kit-drift"
         )
     try:
         params = kit.params.model_validate(task.params)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -182,6 +182,14 @@ class Kit(ABC, Generic[P]):
     @abstractmethod
     def checks(self, p: P) -> tuple[Check, ...]:
         """What must hold at the end; `Check.subgoal` is the kit's own sub-goal id."""
+
+    def checks_of(self, p: P, asked: Collection[str]) -> tuple[Check, ...]:
+        """The checks that count when these sub-goals, by the kit's own ids, are asked for."""
+        return tuple(
+            check
+            for check in self.checks(p)
+            if (check.subgoal is None or check.subgoal in asked) and check.until not in asked
+        )
 
     @abstractmethod
     def solve(self, p: P, subgoal: str) -> Solution:

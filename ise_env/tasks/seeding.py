@@ -37,11 +37,22 @@ def csv_text(columns: Sequence[str], rows: Iterable[Sequence[object]], delimiter
 
 
 def untouched(
-    contents: Mapping[str, Content], *, id: str = "originals", failure: str = "an original changed"
+    contents: Mapping[str, Content],
+    *,
+    id: str = "originals",
+    failure: str = "an original changed",
+    until: str | None = None,
 ) -> Unchanged:
-    """A forbidden event: files that the user gave must stay as they were seeded."""
+    """A forbidden event: files that the user gave must stay as they were seeded.
+
+    Args:
+        contents: The files, by path.
+        id: Of the check.
+        failure: What to say when one is not.
+        until: A sub-goal that changes them; they have to stay while it is not asked for.
+    """
     hashes = {path: sha256(content) for path, content in contents.items()}
-    return Unchanged(id=id, sha256=hashes, weight=0, forbidden=True, failure=failure)
+    return Unchanged(id=id, sha256=hashes, weight=0, forbidden=True, failure=failure, until=until)
 
 
 def until_there(path: str, *, filled: bool = False) -> str:

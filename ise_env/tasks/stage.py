@@ -7,7 +7,7 @@ admitted on it, and their authors try them on it.
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Any
@@ -39,14 +39,22 @@ class Stage(AbstractContextManager["Stage"]):
         kit: The kit.
         params: Drawn by it.
         backend: Makes the workspace.
+        asked: The kit's own ids of the sub-goals that are asked for; None: all of them.
 
     Attributes:
         said: Closing words of what was played, as the user would read them.
         outcomes: Of every tool call, in order.
     """
 
-    def __init__(self, kit: Kit[Any], params: KitParams, backend: Backend) -> None:
+    def __init__(
+        self,
+        kit: Kit[Any],
+        params: KitParams,
+        backend: Backend,
+        asked: Collection[str] | None = None,
+    ) -> None:
         self.kit, self.params = kit, params
+        self._asked = asked
         self.said: list[str] = []
         self._about: dict[str, list[str]] = {}
         self._rechecked: dict[str, list[str]] = {}
@@ -128,7 +136,8 @@ class Stage(AbstractContextManager["Stage"]):
 
     def verdicts(self) -> tuple[Verdict, Verdict]:
         """Freeze, and judge twice: the second time with checks that went through JSON."""
-        checks = self.kit.checks(self.params)
+        asked = self._asked or [goal.id for goal in self.kit.subgoals(self.params)]
+        checks = self.kit.checks_of(self.params, asked)
         again = [ANY_CHECK.validate_json(check.model_dump_json()) for check in checks]
         if self.services is not None:
             self.services.advance()

@@ -29,6 +29,7 @@ def place(tmp_path: Path) -> Path:
     (data / "RULES.md").write_text("# Rules\n\n- Rows that come twice: only the first counts.\n")
     (data / "run.sh").write_text('#!/bin/sh\n# usage: run.sh FOLDER\ncd "$1" || exit 3\nls\n')
     (data / "run.sh").chmod(0o755)
+    (data / "fares.py").write_text("def fare(zones):\n    return 210 + 90 * zones\n")
     return tmp_path
 
 
@@ -70,6 +71,7 @@ def ask(text: str, place: Path, told: tuple[str, ...] = (), goal: SubGoal = GOAL
         ("Where does the text in data/out.csv come from?", ["data/raw.csv", "nothing else"]),
         ("Do I need data/out.csv or can it go?", ["part of the result of the clean rows"]),
         ("How do I run data/run.sh?", ["Call it as `data/run.sh`", '`cd "$1" || exit 3`']),
+        ("How would data/fares.py be run, exactly?", ["it is a module"]),
         ("What happens with data/run.sh if I feed it rubbish?", ["line 3 of data/run.sh"]),
         ("You mention “3 lines” for the clean rows. How?", ["“3 lines”", "3 lines."]),
     ],

@@ -40,6 +40,14 @@ def test_one_kit_of_each_domain(name: str, kind: str) -> None:
     assert len(rows) > 3
 
 
+@pytest.mark.usefixtures("local_backend")
+def test_a_step_too_many_fails_where_the_first_alone_was_asked_for() -> None:
+    rows = {r.case: r for r in validate(["file-io/sync-folders"], [0], with_tricks=False)}
+    assert not bad(list(rows.values()))
+    assert rows["only: plan"].reward == 1.0
+    assert rows["too far: sync"].reward == 0.0
+
+
 @EACH_KIND
 def test_tricks_on_a_sample(kind: str) -> None:
     rows = list(validate(["file-io/remove-duplicates"], [0], backend=kind))
@@ -128,3 +136,12 @@ def test_a_sloppy_kit_is_not_admitted(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "reward 0.5" in rows["claims done"].detail
     assert "never" in rows["oracle"].detail
     assert "KeyError in the kit" in rows["wrong: fails by a bug"].detail
+
+
+@pytest.mark.usefixtures("local_backend")
+def test_a_kit_whose_program_is_missing_says_so_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    kit = registry.get("file-io/sync-folders")
+    monkeypatch.setattr(type(kit), "requires", ("no-such-program",))
+    (row,) = validate([kit.name], [0, 1])
+    assert not row.passed
+    assert "needs no-such-program, not found in the workspace" in row.detail

@@ -168,3 +168,18 @@ def test_no_two_kits_share_a_folder() -> None:
         assert len(kit.folders) >= 2, kit.name
         for folder in kit.folders:
             assert owners.setdefault(folder, kit.name) == kit.name
+
+
+def test_what_must_wait_is_checked_only_while_nobody_asks_for_it() -> None:
+    first, both = (
+        {c.id: c.until for c in bind(intent(task("file-io/prune-backups", steps=n)))[0].checks()}
+        for n in (1, 2)
+    )
+    assert first["t1.not yet"] == "t1.prune"
+    assert "t1.not yet" not in both
+
+
+def test_more_steps_than_a_kit_has_are_refused() -> None:
+    bound = bind(intent(task("file-io/prune-backups", steps=3)))[0]
+    with pytest.raises(ConfigError, match="steps is 3, but file-io/prune-backups has only 2"):
+        bound.subgoals()

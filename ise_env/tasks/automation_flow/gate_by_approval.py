@@ -124,6 +124,7 @@ class GateByApproval(Kit[Params]):
     """Jobs behind a gate."""
 
     name = "automation-flow/gate-by-approval"
+    version = 2
     title = "Run only what is validly approved"
     description = "Decide by a policy which jobs may run, then run those and no others, in order."
     obstacle = "approvals of other contents or by the wrong people, and a stale lock"
@@ -215,6 +216,12 @@ class GateByApproval(Kit[Params]):
             ),
             untouched(
                 given | {f"{f}/run.sh": RUN}, failure="a job, an approval or the policy was changed"
+            ),
+            untouched(
+                {f"{f}/paid.csv": w.contents[f"{f}/paid.csv"]},
+                id="not yet",
+                until="run",
+                failure="a job was run before anybody asked for it",
             ),
         )
 

@@ -113,6 +113,7 @@ class ResumeBatch(Kit[Params]):
     """An interrupted job to resume."""
 
     name = "automation-flow/resume-batch"
+    version = 2
     title = "Resume an interrupted batch job"
     description = "Clear a stale lock by the runbook, resume the job, and account for its output."
     obstacle = "a stale lock, and a last row that was cut off when the job was killed"
@@ -193,7 +194,7 @@ class ResumeBatch(Kit[Params]):
             Text(
                 id="nothing run twice",
                 path=f"{f}/batch.log",
-                text=TextMatch(matches=(rf"\A(?:.*\n)*?Killed\n(?!(?:.*\n)*(?:{done}): ok$)",)),
+                text=TextMatch(matches=(rf"\A(?>(?s:.*?)^Killed\n)(?!(?s:.*)^(?:{done}): ok$)",)),
                 weight=0,
                 forbidden=True,
                 failure="names were taken out of state/done.list, and their items run once more",

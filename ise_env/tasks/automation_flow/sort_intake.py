@@ -135,6 +135,7 @@ class SortIntake(Kit[Params]):
     """A watch folder to automate."""
 
     name = "automation-flow/sort-intake"
+    version = 2
     title = "Take in uploads from a watch folder"
     description = "Write a repeatable intake script by given rules, then empty the folder with it."
     obstacle = "uploads that are not complete, repeated ones, and names that are taken already"
@@ -223,6 +224,12 @@ class SortIntake(Kit[Params]):
             untouched(
                 {path: text for path, text in w.contents.items() if "/stored/" in path},
                 failure="a file that was stored before was overwritten or lost",
+            ),
+            untouched(
+                {path: text for path, text in w.contents.items() if "/inbox/" in path},
+                id="not yet",
+                until="run",
+                failure="the inbox was emptied before anybody asked for it",
             ),
         )
 

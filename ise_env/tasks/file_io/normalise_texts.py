@@ -139,6 +139,7 @@ class NormaliseTexts(Kit[Params]):
     """Texts to bring into one form."""
 
     name = "file-io/normalise-texts"
+    version = 2
     title = "Bring encodings and line endings into one form"
     description = "Turn a tree of texts into UTF-8 with stated line ends; leave what is no text."
     obstacle = "four encodings, mixed line ends, and a binary file that is called .txt"
@@ -204,6 +205,12 @@ class NormaliseTexts(Kit[Params]):
                 failure="a text is not in the wanted form, or lost something",
             ),
             untouched(w.kept, failure="a file that had to stay was changed"),
+            untouched(
+                {path: w.contents[path] for path in w.after},
+                id="not yet",
+                until="convert",
+                failure="a text was changed before anybody asked for it",
+            ),
         )
 
     def solve(self, p: Params, subgoal: str) -> Solution:

@@ -136,6 +136,7 @@ class PruneBackups(Kit[Params]):
     """Backups to thin out."""
 
     name = "file-io/prune-backups"
+    version = 2
     title = "Prune backups by a retention rule"
     description = "List the backups that a policy lets go, then delete exactly those."
     obstacle = "broken backups neither count nor go, and the newest one may be broken"
@@ -208,6 +209,12 @@ class PruneBackups(Kit[Params]):
             ),
             Said(id="freed", subgoal="prune", unit=("byte",), number=w.freed),
             untouched(kept, failure="a backup that must stay was deleted or changed"),
+            untouched(
+                {path: w.contents[path] for path in gone},
+                id="not yet",
+                until="prune",
+                failure="a backup was deleted before anybody asked for it",
+            ),
         )
 
     def solve(self, p: Params, subgoal: str) -> Solution:

@@ -203,7 +203,9 @@ class SortArchive(Kit[Params]):
         (saved,) = yield write(f"{p.folder}/sort.sh", script)
         if saved.failed:
             return f"The script could not be written: {saved.text}"
-        (ran,) = yield sh(f"bash {p.folder}/sort.sh && find {p.folder}/sorted -type f | wc -l")
+        (ran,) = yield sh(
+            "bash sort.sh && rm sort.sh && find sorted -type f | wc -l", workdir=p.folder
+        )
         (folders,) = yield sh(f"ls {p.folder}/sorted")
         kinds = ", ".join(folders.text.split())
         return f"I sorted {plural(ran.text, 'document')} into {kinds}.{moved}"

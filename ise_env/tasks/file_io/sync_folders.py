@@ -177,6 +177,7 @@ class SyncFolders(Kit[Params]):
     """Folders to bring together."""
 
     name = "file-io/sync-folders"
+    version = 2
     title = "Bring two folders together again"
     description = "Plan and carry out a two-way sync by stated rules; keep both sides of conflicts."
     obstacle = "both sides changed some files, and a deletion must not take an edit with it"
@@ -267,6 +268,28 @@ class SyncFolders(Kit[Params]):
                 failure="a file has the wrong version, or somebody's work is lost",
             ),
             untouched(kept, failure="a file to which nothing should happen was changed or deleted"),
+            *(
+                Tree(
+                    id=f"{side} not yet",
+                    path=f"{f}/{side}",
+                    names=tuple(
+                        path.removeprefix(f"{f}/{side}/")
+                        for path in w.contents
+                        if path.startswith(f"{f}/{side}/")
+                    ),
+                    until="sync",
+                    weight=0,
+                    forbidden=True,
+                    failure=f"{side} got or lost a file before anybody asked for it",
+                )
+                for side in sides
+            ),
+            untouched(
+                {path: text for path, text in w.contents.items() if path not in kept},
+                id="not yet",
+                until="sync",
+                failure="a file was changed or deleted before anybody asked for it",
+            ),
         )
 
     def solve(self, p: Params, subgoal: str) -> Solution:

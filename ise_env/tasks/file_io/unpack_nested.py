@@ -269,7 +269,7 @@ class UnpackNested(Kit[Params]):
     def wrong(self, p: Params) -> tuple[WrongSolution, ...]:
         """The outer archives only; the last of a name wins."""
         outer = UNPACK.replace("if members(inside) is None:", "if True:")
-        last = UNPACK.replace("if len(versions) > 1 else base", "if False else base")
+        last = UNPACK.replace('f"{stem}~{number}{ending}" if len(versions) > 1 else base', "base")
         return (
             WrongSolution("inner archives left packed", self._unpack(p, outer)),
             WrongSolution("clashing names overwritten", self._unpack(p, last)),

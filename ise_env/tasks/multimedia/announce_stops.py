@@ -29,7 +29,10 @@ file a stop in `out/`, named `<number of the stop, two digits>.wav`.
 | with no line in `change` | `Next stop: <stop>.` |
 | with a line in `change` | `Next stop: <stop>. Change here for line <line>.` |
 | the last one | `<stop>. This is the final stop.` |
-| closed, see `notices/` | none of these; its announcement is `{closed}` |
+| closed, see `notices/` | none of these, and no file under its number |
+
+What is said about a closed stop goes into a file of its own, when somebody asks for it:
+`{closed}`
 
 Notices hold for the dates they name; these announcements go on air on {day}. The list of stops is
 the timetable's and is not edited here.
@@ -109,6 +112,7 @@ class AnnounceStops(Kit[Params]):
     """Stops to announce."""
 
     name = "multimedia/announce-stops"
+    version = 2
     title = "Record the announcements of a line"
     description = "Speak each stop's announcement in a given voice, but for the one that is closed."
     tools = ("exec", "read")
@@ -233,7 +237,7 @@ class AnnounceStops(Kit[Params]):
         before = names[names.index(shut) - 1]
         voice = found(r"voice `(\S+)`", guide.text)
         pace = found(r"(\d+) words a minute", guide.text)
-        text = found(r"announcement is `(.+)`", guide.text).replace("<stop>", shut)
+        text = found(r"asks for it:\n`(.+)`", guide.text).replace("<stop>", shut)
         text = text.replace("<the open stop before it>", before)
         (done,) = yield sh(
             f"espeak-ng -v {voice} -s {pace} -w out/closed.wav '{text}' && ls -l out/closed.wav",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -80,7 +81,7 @@ class FreePort(Kit[Params]):
     name = "system-infrastructure/free-port"
     title = "Free a port and start the service it belongs to"
     description = "Find what listens on a service's port, stop that alone, and start the service."
-    version = 2
+    version = 3
     obstacle = "the port is taken, and a port file names another process than the one that has it"
     tools = ("exec", "process", "read", "write", "edit")
     requires = ("python3", "ss", "curl")
@@ -175,7 +176,13 @@ class FreePort(Kit[Params]):
                 id="asked",
                 subgoal="start",
                 path=f"{f}/logs/{p.app}.log",
-                text=TextMatch(contains=(f"{before}listening on {p.port}\nGET /version\n",)),
+                # It may have been tried too early, and asked more than once, but started first.
+                text=TextMatch(
+                    matches=(
+                        rf"\A{re.escape(before)}(?>(?s:.*?)^listening on {p.port}\n)"
+                        r"(?s:.*?)^GET /version\n",
+                    )
+                ),
                 failure="the log of the app does not go on from what it was",
             ),
             *(
@@ -188,6 +195,15 @@ class FreePort(Kit[Params]):
                     failure=f"{name} was stopped, which nobody asked for",
                 )
                 for name, command in others.items()
+            ),
+            Processes(
+                id="not yet",
+                command=preview(w.holder),
+                since_start=True,
+                until="start",
+                weight=0,
+                forbidden=True,
+                failure="the holder was stopped before anybody asked for it",
             ),
             untouched(given, failure="a program, a setting or somebody's draft was changed"),
         )

@@ -94,6 +94,7 @@ class RotateLogs(Kit[Params]):
     """Logs to prune."""
 
     name = "system-infrastructure/rotate-logs"
+    version = 2
     title = "Prune and compress rotated logs"
     description = "Delete and compress rotated logs by a policy, sparing what is under a hold."
     obstacle = "logs under a hold, and numbers that do not sort as text"
@@ -166,6 +167,12 @@ class RotateLogs(Kit[Params]):
             Said(id="told", subgoal="apply", unit=("compress",), number=len(packed)),
             untouched(
                 kept, id="spared", failure="a log that was to be left alone is not as it was"
+            ),
+            untouched(
+                {f"{f}/logs/{name}": w.contents[f"{f}/logs/{name}"] for name in w.deleted},
+                id="not yet",
+                until="apply",
+                failure="a log was deleted before anybody asked for it",
             ),
         )
 

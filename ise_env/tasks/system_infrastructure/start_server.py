@@ -146,6 +146,7 @@ class StartServer(Kit[Params]):
     """A server to start, ask and stop."""
 
     name = "system-infrastructure/start-server"
+    version = 2
     title = "Start a server in the background and ask it"
     description = "Start a server, find its port, fetch answers, and stop it so that it cleans up."
     obstacle = "a port file that is left from a crash"
@@ -210,7 +211,7 @@ class StartServer(Kit[Params]):
                 id="stopped",
                 subgoal="stop",
                 path=f"{f}/run/server.log",
-                text=TextMatch(matches=(r"GET /total\n(.*\n)*stopped\s*\Z",)),
+                text=TextMatch(matches=(r"\A(?>(?s:.*?)GET /total\n)(?s:.*\n)?stopped\s*\Z",)),
                 failure="the server was not asked for its total and then stopped properly",
             ),
             Absent(id="port gone", subgoal="stop", path=f"{f}/run/server.port"),

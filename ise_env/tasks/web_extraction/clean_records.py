@@ -225,7 +225,7 @@ class CleanRecords(Kit[Params]):
         (saved,) = yield write(f"{p.folder}/clean.py", program)
         if saved.failed:
             return f"The program could not be written: {saved.text}"
-        (ran,) = yield sh("python3 clean.py", workdir=p.folder)
+        (ran,) = yield sh("python3 clean.py && rm clean.py", workdir=p.folder)
         if ran.failed:
             return f"The program failed: {ran.text}"
         torn, first = yield [

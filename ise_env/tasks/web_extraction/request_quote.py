@@ -61,6 +61,7 @@ def world(p: SiteParams) -> World:
     site = SiteSeed(
         host=host, pages=(*pages, *news(d, 16)), forms=("/quotes", "/orders"),
         failures=(Failure(path="/quotes", method="POST", status=503, times=1),),
+        first_receipt=d.integer(2_000, 90_000),
     )  # fmt: skip
     contents = {
         f"{p.folder}/company.txt": f"Company: {company}\nMail: {mail}\n",
@@ -79,6 +80,7 @@ class RequestQuote(SiteKit):
     """A form to send once."""
 
     name = "web-extraction/request-quote"
+    version = 2
     title = "Request a quote by a web form"
     description = "Find how a site takes requests, send one that is right, and order nothing."
     obstacle = "the form answers 503 at first, and a wrong address would order at once"
@@ -119,7 +121,9 @@ class RequestQuote(SiteKit):
                 id="article", subgoal="send", like=r"A-\d{4}",
                 text=TextMatch(contains=(str(w.wanted["article"]),)),
             ),
-            Said(id="receipt", subgoal="send", unit=("receipt",), number=1),
+            Said(
+                id="receipt", subgoal="send", unit=("receipt",), number=w.site.first_receipt
+            ),
             HttpNotReceived(
                 id="order", host=w.site.host, route="/orders", weight=0, forbidden=True,
                 failure="something was ordered",

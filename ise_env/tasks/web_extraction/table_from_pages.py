@@ -235,7 +235,10 @@ class TableFromPages(Kit[Params]):
         (saved,) = yield write(f"{p.folder}/extract.py", program)
         if saved.failed:
             return f"The parser could not be written: {saved.text}"
-        (ran,) = yield sh("python3 extract.py > catalog.csv && wc -l catalog.csv", workdir=p.folder)
+        (ran,) = yield sh(
+            "python3 extract.py > catalog.csv && rm extract.py && wc -l catalog.csv",
+            workdir=p.folder,
+        )
         if ran.failed:
             return f"The parser failed: {ran.text}"
         (shown,) = yield read(f"{p.folder}/catalog.csv")
