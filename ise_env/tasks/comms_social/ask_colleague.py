@@ -12,7 +12,7 @@ from ise_env.intents.model import Complexity, Persona
 from ise_env.rewards.checks import CsvRows, MailNotSent, MailSent, TextMatch
 from ise_env.rewards.spec import Check
 from ise_env.services.spec import Mail, MailReply, MailSeed, Person
-from ise_env.tasks.correspondence import contact, noise, people, person, send
+from ise_env.tasks.correspondence import contact, noise, people, send
 from ise_env.tasks.draw import Draw, content_seed, one
 from ise_env.tasks.kit import Fact, Kit, KitParams, Seed, Solution, SubGoal, WrongSolution
 from ise_env.tasks.seeding import csv_text, files, untouched
@@ -42,9 +42,9 @@ class World:
 def world(p: Params) -> World:
     """Derive everything from the parameters."""
     d = Draw(p.content)
-    staff = people(d, p.folder, 7)
+    *staff, former = people(d, p.folder, 8)
     keeper = staff[0].model_copy(update={"title": "Warehouse keeper"})
-    former = person(d, d.person(), p.folder, title="Warehouse keeper (until 2025)")
+    former = former.model_copy(update={"title": "Warehouse keeper (until 2025)"})
     items = d.some([f"{prefix}{n}" for prefix in "ABCK" for n in range(100, 400)], p.rows)
     filled = tuple(
         (item, d.word("products"), f"{d.pick('NSEW')}{d.integer(1, 9)}-{d.integer(10, 99)}")
@@ -76,6 +76,7 @@ class AskColleague(Kit[Params]):
     """A list with gaps."""
 
     name = "comms-social/ask-colleague"
+    version = 2
     title = "Ask a colleague and use the answer"
     description = "Find out what is missing in a list, ask who knows by mail, fill in the answer."
     obstacle = "the answer comes by mail after the question, and the former keeper is still listed"
