@@ -19,6 +19,11 @@ from ise_env.traces.normaliser import Translation, comparable, normalise, rules_
         ("[main 3f2a91c] Fix it", "[main 90ab31f] Fix it", "commit"),
         ("3f2a91c", "90ab31f", "commit"),
         ("3f2a91c Fix it\n11aa22b Begin", "90ab31f Fix it\n77cc88d Begin", "commit"),
+        (
+            f".git/objects/15/{'4' * 38}\n.git/objects/c5/{'f' * 38}\n",
+            f".git/objects/15/{'4' * 38}\n.git/objects/21/{'c' * 38}\n",
+            "git object",
+        ),
         ("wrote /tmp/tmp.Xa81kQ", "wrote /tmp/tmp.b77Plq", "temporary name"),
         ("at 0x7f8a11b2c0", "at 0x7f1234b2c0", "address"),
     ],
@@ -41,6 +46,7 @@ def test_allowed_differences(a, b, rule):
             "da39a3ee5e6b4b0d3255bfef95601890afd80709  f",
             "2ef7bde608ce5404e97d5f042f95f89f1c232871  f",
         ),
+        (f".git/objects/15/{'4' * 38}", f".git/objects/15/{'4' * 38}\n.git/x"),
         ("(Command exited with code 1)", "(Command exited with code 2)"),
     ],
 )
