@@ -5,7 +5,7 @@ writers that it has not seen, and on these scores, with the uncertain rules, a t
 that decides. Rules count only for writers who had not seen them and on whom they were not tuned.
 The threshold is taken from left-out writers too: so many of their good turns are rejected.
 
-    python scripts/train_role_lock.py [--check] [--rejected 0.01] [--out FILE]
+    python scripts/train_role_lock.py [--check] [--rejected 0.02] [--out FILE]
 
 Deterministic: the same collections and versions give the same weights. Needs the `report` extra.
 """
@@ -93,7 +93,7 @@ class Example:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say what it is worth")
-    parser.add_argument("--rejected", type=float, default=0.01)
+    parser.add_argument("--rejected", type=float, default=0.02)
     parser.add_argument("--show", action="store_true", help="print what is judged wrongly")
     parser.add_argument("--out", type=Path, help="instead of the file in the package")
     options = parser.parse_args()
