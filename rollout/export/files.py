@@ -24,7 +24,8 @@ class Report:
         written: Rows, or files of one episode each.
         unit: What one of them is.
         left_out: Episodes left out, by reason.
-        notes: Departures that the layout forces, counted: `text beside a tool call dropped`.
+        notes: Departures that the layout forces, counted: `text beside a tool call dropped`; and
+            how many episodes are of intents that are held out, unless a split was asked for.
     """
 
     written: int = 0
@@ -39,6 +40,8 @@ class Report:
             ConfigError: Nothing was written.
         """
         self.left_out = Counter(selection.left_out)
+        if selection.split is None and selection.held_out:
+            self.notes["of held-out intents: --split train leaves them out"] = selection.held_out
         if not self.written:
             why = ", ".join(f"{n} {reason}" for reason, n in self.left_out.most_common())
             raise ConfigError(f"nothing to export: {why or 'the run holds no finished episodes'}")

@@ -39,6 +39,7 @@ class Selection:
         unique: Leave out episodes whose messages are the same as an earlier one's.
         per_intent: Most episodes of one intent.
         left_out: Counts by reason, filled while selecting.
+        held_out: How many of those taken are of intents of a held-out suite; counted likewise.
     """
 
     success: bool | None = None
@@ -54,6 +55,7 @@ class Selection:
     unique: bool = True
     per_intent: int | None = None
     left_out: Counter[str] = field(default_factory=Counter)
+    held_out: int = 0
 
     def of(self, trajectories: Iterable[Trajectory]) -> Iterator[Trajectory]:
         """Yield the episodes that are taken, in constant memory but for a hash of each.
@@ -77,6 +79,7 @@ class Selection:
                     "--who model, --who scripted or --who all"
                 )
             scripted = is_script
+            self.held_out += split_of(trajectory.intent) != "train"
             yield trajectory
 
     def _why_not(self, t: Trajectory) -> str:

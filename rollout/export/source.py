@@ -47,6 +47,7 @@ class Source:
     def episodes(self) -> Iterator[Trajectory]:
         """Yield the selected episodes; counts afresh what is left out."""
         self.selection.left_out.clear()
+        self.selection.held_out = 0
         return self.selection.of(record for run in self.runs for record in read_run(run))
 
     def tools(self, trajectory: Trajectory) -> list[dict[str, Any]]:

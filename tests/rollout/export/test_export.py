@@ -71,6 +71,17 @@ def test_isetrace_rows_are_read_by_the_importer(runs, tmp_path):
         assert after.intent.utterance == before.intent.utterance
 
 
+@pytest.mark.parametrize("format_", ["openai", "isetrace"])
+def test_what_is_held_out_is_counted_unless_a_split_was_asked_for(runs, tmp_path, format_):
+    counted = "of held-out intents: --split train leaves them out"
+    held_out = sum(split_of(r.intent) != "train" for r in read_run(runs / "faulty"))
+    assert held_out
+    report = export(format_, runs / "faulty", tmp_path / "all")
+    assert report.notes[counted] == held_out
+    report = export(format_, runs / "faulty", tmp_path / "train", split="train")
+    assert counted not in report.notes
+
+
 def test_llamafactory_turns_alternate(runs, tmp_path):
     report = export("llamafactory", runs / "faulty", tmp_path / "l")
     info = json.loads((tmp_path / "l" / "dataset_info.json").read_text())["ise"]
