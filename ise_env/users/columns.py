@@ -16,7 +16,7 @@ from ise_env.users.expecting import Fault
 Cell = Callable[[str], bool]
 """Whether a cell is of the form asked for."""
 
-_LIST = re.compile(r"\bcolumns ([^;]+)", re.I)
+COLUMNS = re.compile(r"\bcolumns ([^;]+)", re.I)
 _ITEM = re.compile(
     r"\s*(?:,\s*)?(?:and\s+)?`?([A-Za-z_]\w*)`?(?:\s+\(([^)]*)\))?\s*(?=,|\band\b|$)"
 )
@@ -91,7 +91,7 @@ def _odd_cell(
 
 def _columns(request: str) -> list[tuple[str, str]]:
     """Columns of which the request says more than their name, and what it says."""
-    match = _LIST.search(request)
+    match = COLUMNS.search(request)
     if match is None:
         return []
     found, position = [], 0

@@ -12,10 +12,9 @@ import json
 import posixpath
 import re
 
-from ise_env.users.columns import table_fault
+from ise_env.users.columns import COLUMNS, table_fault
 from ise_env.users.expecting import Fault
 
-_COLUMNS = re.compile(r"\bcolumns ([^;]+)", re.I)
 _KEYS = re.compile(r"\bkeys ([^;]+)", re.I)
 _PREFIX = re.compile(r"\bstarting with (\S+/)(?=[\s,.;]|$)")
 _SECTION = re.compile(r"\bsection `(#+ [^`<>]+)`")
@@ -85,7 +84,7 @@ def _is_first(request: str) -> bool:
 
 def _table_fault(request: str, path: str, rows: list[str], *, whole: bool) -> Fault | None:
     header = [cell.strip(' "').lower() for cell in rows[0].split(",")]
-    lacking = [c for c in _listed(_COLUMNS, request, path) if c.lower() not in header]
+    lacking = [c for c in _listed(COLUMNS, request, path) if c.lower() not in header]
     if lacking:
         return Fault(
             "challenge.column",

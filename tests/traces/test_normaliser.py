@@ -46,7 +46,10 @@ def test_allowed_differences(a, b, rule):
             "da39a3ee5e6b4b0d3255bfef95601890afd80709  f",
             "2ef7bde608ce5404e97d5f042f95f89f1c232871  f",
         ),
-        (f".git/objects/15/{'4' * 38}", f".git/objects/15/{'4' * 38}\n.git/x"),
+        (
+            f".git/objects/15/{'4' * 38}\n.git/objects/c5/{'f' * 38}\n",
+            f".git/objects/15/{'4' * 38}\n",
+        ),
         ("(Command exited with code 1)", "(Command exited with code 2)"),
     ],
 )

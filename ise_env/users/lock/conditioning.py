@@ -16,8 +16,6 @@ from ise_env.users.lock.scene import Scene, Violation, content_words, covered, o
 from ise_env.users.protocol import UserTurn
 
 _UNSEEN = re.compile(r"n't\b|\b(?:not|no|cannot|never|nowhere|missing|without|where)\b", re.I)
-
-
 _CLAUSE = re.compile(r"[,;:]\s|\s(?:and|but|so)\s")
 _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.I)
 
