@@ -1,13 +1,15 @@
 """What a pool of intents costs to make and to measure, and how diverse it is.
 
-    python benchmarks/bench_intents.py [--quick] [--embedder MODEL_OR_PATH]
+    python benchmarks/bench_intents.py [--quick] [--embedder MODEL_OR_PATH] [--embed N]
+                                       [--embeddings FOLDER] [--beside FILE]
 
 Prints: time and peak memory of sampling 50,000 intents in two processes; faithfulness and the
 six-word sequences that most utterances share; the Vendi score of 43,956 x 768 against numpy's
 X^T X plus eigenvalues and against the `vendi-score` package; deduplication of 50,000 x 384;
 how many intents stay at two thresholds, and the Vendi curve, with the given embedder (the
-lexical hashing embedder when none is given). Alternatives run in the same process, in turns;
-figures are medians.
+lexical hashing embedder when none is given); the same texts with only the folder left of each
+path; somebody else's intents beside as many of ours. Alternatives run in the same process, in
+turns; figures are medians.
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,6 +35,8 @@ import numpy as np
 from ise_env.intents.dedup import exact, near
 from ise_env.intents.diversity import Covariance, NGrams, scaling_curve, vendi
 from ise_env.intents.embedders import Embedder, Vectors, make_embedder
+from ise_env.intents.embedding_cache import EmbeddingCache
+from ise_env.intents.load import load_intents
 from ise_env.intents.measure import PUBLISHED_CURVE
 from ise_env.intents.model import Intent
 from ise_env.intents.pools import load_pools
@@ -49,24 +54,34 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of everything")
     parser.add_argument("--embedder", default="hashing")
     parser.add_argument("--embed", type=int, default=20_000, help="how many to embed")
+    parser.add_argument("--embeddings", type=Path, help="folder that keeps embeddings")
+    parser.add_argument("--beside", type=Path, help="intents to compare with, in any known layout")
     arguments = parser.parse_args()
     scale = 10 if arguments.quick else 1
     print(
         f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, "
         f"Python {platform.python_version()}, numpy {np.__version__}"
     )
-    for name, value in rows(scale, arguments.embedder, arguments.embed // scale):
+    embedder = make_embedder(arguments.embedder)
+    if arguments.embeddings:
+        embedder = EmbeddingCache(arguments.embeddings, embedder)
+    for name, value in rows(scale, embedder, arguments.embed // scale, arguments.beside):
         print(f"{name:58} {value}", flush=True)
 
 
-def rows(scale: int, embedder: str, embed: int) -> Iterator[tuple[str, str]]:
+def rows(
+    scale: int, embedder: Embedder, embed: int, beside: Path | None
+) -> Iterator[tuple[str, str]]:
     """Every line of the table."""
     yield from sampling(50_000 // scale)
     yield from words(5_000 // scale)
     yield from kit_words()
     yield from scoring(PUBLISHED_SIZE[0] // scale, PUBLISHED_SIZE[1])
     yield from deduplication(50_000 // scale)
-    yield from diversity(make_embedder(embedder), embed)
+    yield from diversity(embedder, embed)
+    yield from folders_only(embedder, min(embed, 5_000))
+    if beside:
+        yield from neighbourhood(embedder, [i.utterance for i in load_intents(beside)], embed)
 
 
 def sampling(n: int) -> Iterator[tuple[str, str]]:
@@ -208,6 +223,36 @@ def diversity(embedder: Embedder, n: int) -> Iterator[tuple[str, str]]:
     covariance.add(vectors)
     for q in (0.5, 2, float("inf")):
         yield f"  Vendi of {n:,}, q = {q}", f"{covariance.vendi(q):.2f}"
+
+
+def folders_only(embedder: Embedder, n: int) -> Iterator[tuple[str, str]]:
+    """How much of the likeness is that requests name their files: `shop/data.csv` -> `shop`."""
+    texts = [_PATH.sub(r"\1", intent.utterance) for intent in sample(n, 0)]
+    vectors = embedder.embed(texts)
+    for size, score in scaling_curve(vectors, (200, 500, 1000, 2000, 5000)).items():
+        yield f"  Vendi of {size:,}, folders for paths", f"{score:.2f}"
+
+
+def neighbourhood(embedder: Embedder, others: list[str], n: int) -> Iterator[tuple[str, str]]:
+    """Somebody else's intents beside as many of ours, drawn again and again."""
+    theirs, count = embedder.embed(others), len(others)
+    ours = embedder.embed([intent.utterance for intent in sample(n, 0)])
+    rng = np.random.default_rng(0)
+    draws = [ours[rng.choice(n, count, replace=False)] for _ in range(1_000)]
+    for name, measure in (("Vendi", vendi), ("mean cosine", _mean_cosine)):
+        low, middle, high = np.percentile([measure(draw) for draw in draws], (5, 50, 95))
+        yield f"{name} of {count} of theirs", f"{measure(theirs):.2f}"
+        yield f"{name} of {count} of ours", f"{middle:.2f} ({low:.2f} to {high:.2f} of 90 % draws)"
+    nearest = (theirs @ ours.T).max(axis=1)
+    yield "nearest of ours to each of theirs", " ".join(f"{cosine:.2f}" for cosine in nearest)
+
+
+def _mean_cosine(vectors: Vectors) -> float:
+    pairs = np.triu_indices(len(vectors), 1)
+    return float((vectors @ vectors.T)[pairs].mean())
+
+
+_PATH = re.compile(r"(?<![\w/.])([a-z0-9-]+)/[\w./-]*\w")
 
 
 def _clustered(n: int, dimensions: int, centres: int) -> Any:
