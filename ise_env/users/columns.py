@@ -41,7 +41,7 @@ _UP = frozenset({"lowest", "smallest", "earliest"})
 _IDS = frozenset({"id", "no", "number", "ref", "key"})
 _WORDS = ("two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _SO_MANY = re.compile(
-    rf"\b(?:copy|list|write|save|put|keep) the (?P<n>\d+|{'|'.join(_WORDS)}) "
+    rf"\b(?:copy|list|write|save|put|keep) the (?P<n>\d{{1,9}}|{'|'.join(_WORDS)}) "
     r"(?:\w+est|best|worst|(?:most|least) \w+) "
 )
 _LONGEST = 60

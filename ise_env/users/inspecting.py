@@ -52,8 +52,8 @@ def miscounted(said: str, path: str, text: str) -> Fault | None:
     """
     name = re.escape(posixpath.basename(path))
     match = re.search(
-        rf"{name}`? (?:now )?(?:lists|has|holds|contains) (\d[\d,]*) (?:names|lines|rows|entries"
-        r"|records|products|offers|items)\b",
+        rf"{name}`? (?:now )?(?:lists|has|holds|contains) (\d[\d,]{{0,11}}) (?:names|lines|rows"
+        r"|entries|records|products|offers|items)\b",
         said,
     )
     if match is None or text.startswith("(not text"):

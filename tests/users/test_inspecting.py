@@ -60,6 +60,7 @@ def test_only_what_is_plain_to_see_is_a_fault(
         ("a/list.txt has 3 rows.", 4, False),
         ("a/list.txt has 9 rows.", 3, True),
         ("a/list.txt has 30 rows.", 90, True),
+        (f"a/list.txt has {'9' * 5_000} rows.", 3, False),
         ("Of 81 lines 60 are left in a/list.txt.", 3, False),
     ],
 )

@@ -16,6 +16,8 @@ VOICE = Violation(
     "That is not how the person who asks would put it here: speak as somebody who wants the work"
     " done, does none of it, and stays until it is done.",
 )
+_LETTERS = 20
+"""Of a word, paths included: more than in any message of a person."""
 
 __all__ = ["CONSTRAINTS", "VOICE", "Register", "Scene", "Violation", "broken", "judge"]
 
@@ -34,5 +36,12 @@ def judge(turn: UserTurn, scene: Scene) -> list[Violation]:
 
 
 def broken(turn: UserTurn, scene: Scene) -> list[Violation]:
-    """Every rule that applies to a turn, certain or not."""
+    """Every rule that applies to a turn, certain or not.
+
+    Of one that is far too long nothing else is said: nobody has to read on.
+    """
+    limit = register.most_words(turn, scene)
+    own = len(scene.goal.request) + len(scene.context)
+    if len(turn.message) > own + _LETTERS * limit:
+        return [register.too_long(limit)]
     return [found for rules in CONSTRAINTS for found in rules.violations(turn, scene)]

@@ -49,6 +49,7 @@ _SHARE = re.compile(rf"\b(?:{_NUMERAL}|\d+) (?:out )?of (?:the )?(?:{_NUMERAL}|\
 _POINTED_AT = re.compile(
     r"\b(?:first|last|next|other|those|these|all|both|any|one or|maybe|or) $", re.I
 )
+_SHORT_FIGURE = re.compile(r"\d{1,9}")
 _PLACE = re.compile(
     r"\b(?:row|line|page|day|week|number|chapter|section|not)s? (?:\d+(?:,| and| or|-) ?)*$", re.I
 )
@@ -111,7 +112,9 @@ def _grounded(value: str, scene: Scene) -> bool:
 
 def _is_a_place(figure: str, message: str, scene: Scene) -> bool:
     """Whether it is the row, the day, the page before or after a known one, or ruled out."""
-    if not figure.isdigit() or not {str(int(figure) - 1), str(int(figure) + 1)} & scene.figures:
+    if not _SHORT_FIGURE.fullmatch(figure):
+        return False
+    if not {str(int(figure) - 1), str(int(figure) + 1)} & scene.figures:
         return False
     return any(_PLACE.search(message[: m.start()]) for m in re.finditer(rf"\b{figure}\b", message))
 

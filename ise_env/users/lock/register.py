@@ -50,13 +50,9 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     goal, style = scene.goal, scene.register
     own = (goal.request, scene.answer, scene.context, *(f.value for f in goal.facts))
     text = without(turn.message, own)
-    limit = max(style.most_words * 3 // 2, 30)
-    if turn.act in ("request", "correct", "change_mind"):
-        limit += len(words(goal.request)) + len(words(scene.context)) // 2
+    limit = most_words(turn, scene)
     if not turn.message.strip() or len(words(turn.message)) > limit:
-        yield Violation(
-            "register.length", f"Write one short message, at most {limit} words, as this person."
-        )
+        yield too_long(limit)
     found = language_of(text)
     expected = language_of(" ".join(scene.earlier[-3:])) or style.language
     if found and found != expected:
@@ -70,6 +66,21 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     if _off_tone(text, scene):
         why = "Keep the tone of your earlier messages."
         yield Violation("register.tone", why, certain=False)
+
+
+def most_words(turn: UserTurn, scene: Scene) -> int:
+    """How many words a turn may have at most, as this person writes."""
+    limit = max(scene.register.most_words * 3 // 2, 30)
+    if turn.act in ("request", "correct", "change_mind"):
+        limit += len(words(scene.goal.request)) + len(words(scene.context)) // 2
+    return limit
+
+
+def too_long(limit: int) -> Violation:
+    """That a turn has more than so many words, or as many letters as if it had."""
+    return Violation(
+        "register.length", f"Write one short message, at most {limit} words, as this person."
+    )
 
 
 def _illegible(text: str) -> bool:

@@ -105,10 +105,16 @@ def test_any_text_is_judged(text: str, situation: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["a ", "I've ", "<|", "(thinking ", "for x in ", "```", "1/", "@."]
+    "piece", ["a", "7", "a ", "I've ", "<|", "(thinking ", "for x in ", "```", "1/", "@."]
 )
-def test_no_text_makes_a_detector_crawl(piece: str) -> None:
-    rules(piece * (30_000 // len(piece)), corpus.scene_of("ledger", "lookedat"))
+def test_of_a_message_that_is_far_too_long_nothing_else_is_said(piece: str) -> None:
+    long = piece * (30_000 // len(piece))
+    assert rules(long, corpus.scene_of("ledger", "lookedat")) == {"register.length"}
+
+
+def test_a_figure_of_hundreds_of_digits_is_a_figure_from_nowhere() -> None:
+    found = rules(f"Is row {'7' * 300} all right?", corpus.scene_of("ledger", "lookedat"))
+    assert "conditioning.entity" in found
 
 
 def test_a_file_whose_name_begins_like_a_report_of_work_is_none() -> None:
