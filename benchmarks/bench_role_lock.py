@@ -13,6 +13,7 @@ import argparse
 import platform
 import statistics
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -24,10 +25,13 @@ import numpy as np
 
 from ise_env.intents.model import Intent
 from ise_env.intents.sampler import sample
+from ise_env.rollout.collector import Pace
+from ise_env.rollout.progress import NoDisplay
+from ise_env.rollout.session import Request, collect
 from ise_env.tasks.bind import bind
 from ise_env.tasks.kit import SubGoal
 from ise_env.users import make_user
-from ise_env.users.digest import render
+from ise_env.users.digest import DigestBuilder, render
 from ise_env.users.lock import corpus, judge
 from ise_env.users.misbehaving import KINDS, Answer, Known, MisbehavingModel
 from ise_env.users.protocol import Digest, User, UserTurn
@@ -134,7 +138,37 @@ def judging_time() -> None:
         judge(case.turn, case.scene)
         render(case.scene.digest)
         spent.append((time.perf_counter() - began) * 1e3)
-    print(f"detectors a turn: median {statistics.median(spent):.2f} ms, max {max(spent):.2f} ms")
+    show_times("detectors a turn", spent)
+
+
+def digest_time(number: int) -> None:
+    """What it costs to observe a workspace, in episodes of the scripted agent that errs."""
+    spent: list[float] = []
+    build = DigestBuilder.build
+
+    def timed_build(self: DigestBuilder, text: str, **fields: int) -> Digest:
+        began = time.perf_counter()
+        digest = build(self, text, **fields)
+        spent.append((time.perf_counter() - began) * 1e3)
+        return digest
+
+    DigestBuilder.build = timed_build  # type: ignore[method-assign]
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            suite = Path(folder) / "suite.jsonl"
+            suite.write_text("".join(f"{i.model_dump_json()}\n" for i in sample(number, 0)))
+            config = {"agent": "faulty"}
+            run, pace = Path(folder) / "run", Pace(concurrency=1)
+            request = Request(out=run, config=config, intents=suite, pace=pace)
+            collect(request, NoDisplay())
+    finally:
+        DigestBuilder.build = build  # type: ignore[method-assign]
+    show_times(f"digest a turn ({len(spent)} turns)", spent)
+
+
+def show_times(name: str, spent: list[float]) -> None:
+    middle, high = statistics.median(spent), statistics.quantiles(spent, n=20)[-1]
+    print(f"{name}: median {middle:.2f} ms, 95 % below {high:.2f} ms, max {max(spent):.2f} ms")
 
 
 def main() -> None:
@@ -150,11 +184,13 @@ def main() -> None:
     parser.add_argument(
         "--corpora", default=",".join(present("ise_env.users.lock", "corpus", "*.jsonl"))
     )
+    parser.add_argument("--episodes", type=int, default=20, help="whose digests are timed")
     parser.add_argument("--show", type=int, default=0, help="print so many leaked turns")
     options = parser.parse_args()
     print(f"python {platform.python_version()}, {platform.machine()}, {platform.system()}")
     corpora(options.corpora.split(","))
     judging_time()
+    digest_time(options.episodes)
     share = -(-options.turns // len(KINDS))
     reached, lockless, total, bare = Counter(), Counter(), 0, 0
     good, rejected, fallback, spent = 0, 0, 0, []
