@@ -94,13 +94,13 @@ class DigestBuilder:
     def _observe(self, workspace: Workspace, agent_text: str, tool_calls: int) -> Digest:
         everything = workspace.diff()
         differing = [c for c in everything if not hidden(c.path) and c.kind != "directory"]
-        state = _state(workspace, differing)
-        new = [c for c in differing if self._seen.get(c.path) != state[c.path]]
-        new += [_back(workspace, path) for path in self._seen if path not in state]
-        self._seen = state
-        changes = tuple(new[:MAX_CHANGES])
         folders = {c.path.split("/")[0] for c in everything}
         look = _Look(workspace, {c.path: c for c in differing}, folders)
+        state = _state(look, differing)
+        new = [c for c in differing if self._seen.get(c.path) != state[c.path]]
+        new += [_back(look, path) for path in self._seen if path not in state]
+        self._seen = state
+        changes = tuple(new[:MAX_CHANGES])
         user = self._user
         wanted = user.wants_to_open(agent_text, changes)[:MAX_HEADS] if user is not None else ()
         claims = [line for path in wanted if (line := look.lacking(path))]
@@ -147,31 +147,24 @@ def _size(size: int) -> str:
     return f"{size:,} byte{'' if size == 1 else 's'}"
 
 
-def _state(workspace: Workspace, changes: Sequence[FileChange]) -> dict[str, _State]:
+def _state(look: _Look, changes: Sequence[FileChange]) -> dict[str, _State]:
     """What differs and how; mtimes (a round trip each) for the first few only."""
     state: dict[str, _State] = {}
     for index, change in enumerate(changes):
         mtime = 0.0
         if index < _STATS and change.change != "deleted":
-            stat = _stat(workspace, change.path)
+            stat = look.find(change.path)
             mtime = stat.mtime if stat else 0.0
         state[change.path] = (change.change, change.size, mtime)
     return state
 
 
-def _back(workspace: Workspace, path: str) -> FileChange:
+def _back(look: _Look, path: str) -> FileChange:
     """A path that differed from the start when the user last looked, and no longer does."""
-    stat = _stat(workspace, path)
+    stat = look.find(path)
     if stat is None:
         return FileChange(path, "deleted", "file", 0, None)
     return FileChange(path, "modified", stat.kind, stat.size, None)
-
-
-def _stat(workspace: Workspace, path: str) -> FileStat | None:
-    try:
-        return workspace.stat(path)
-    except OSError:
-        return None
 
 
 _FENCE = re.compile(r"(```|~~~).*?(?:\1|\Z)", re.S)
@@ -222,6 +215,7 @@ class _Look:
     folders: set[str]
     """Top-level folders in which anything changed, a repository's own files included."""
     _texts: dict[str, str] = field(default_factory=dict)
+    _stats: dict[str, FileStat | None] = field(default_factory=dict)
 
     def head(self, path: str) -> str:
         """First lines of a file, names in a directory, or '' when there is nothing to read."""
@@ -261,7 +255,14 @@ class _Look:
         return done.output if isinstance(done, Completed) else b""
 
     def find(self, path: str) -> FileStat | None:
-        return _stat(self.workspace, _inside(path))
+        """What is there, None for nothing; a round trip for each path, once."""
+        path = _inside(path)
+        if path not in self._stats:
+            try:
+                self._stats[path] = self.workspace.stat(path)
+            except OSError:
+                self._stats[path] = None
+        return self._stats[path]
 
     def lacking(self, path: str) -> str:
         """What is wrong with a place where the user expects a result, '' if nothing."""
