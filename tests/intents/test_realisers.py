@@ -166,6 +166,7 @@ def test_phrasings_keep_facts_and_match_their_kits() -> None:
                     # The first letter of a sentence becomes a capital one.
                     assert not any(text.startswith(f.value) for f in goal.facts), text
         for stretch, others in stretches.items():
+            assert not stretch.startswith("*"), "stretches are looked for by their first word"
             pattern = re.compile(re.escape(stretch).replace(r"\*", r"\S+"))
             known += 1
             stale += [] if any(map(pattern.search, requests)) else [(kit, stretch)]
