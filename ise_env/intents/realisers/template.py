@@ -16,7 +16,7 @@ from ise_env.intents.realisers.grammar import Grammar
 from ise_env.intents.realisers.phrasing import phrased
 from ise_env.tasks.kit import SubGoal
 
-VERSION = "4"
+VERSION = "5"
 """Raised whenever the same draft would be put into other words."""
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
