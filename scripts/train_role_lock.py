@@ -1,11 +1,11 @@
 """Train the classifier of the role lock from the committed collections.
 
-Every collection has a writer. A first pair of classifiers looks at the wording; it is scored on
-writers that it has not seen, and on these scores, with the uncertain rules, a third is trained
+Every collection has a writer. A first layer of classifiers looks at the wording; it is scored on
+writers that it has not seen, and on these scores, with the uncertain rules, another is trained
 that decides. Rules count only for writers who had not seen them and on whom they were not tuned.
 The threshold is taken from left-out writers too: so many of their good turns are rejected.
 
-    python scripts/train_role_lock.py [--check] [--rejected 0.02] [--out FILE]
+    python scripts/train_role_lock.py [--check] [--rejected 0.03] [--out FILE]
 
 Deterministic: the same collections and versions give the same weights. Needs the `report` extra.
 """
@@ -36,20 +36,20 @@ from ise_env.users.lock.scene import Scene
 from ise_env.users.phrasing import goal_slots
 from ise_env.users.protocol import UserTurn
 
+STRANGERS = (
+    *("fourth", "fifth", "sixth", "seventh", "eighth", "ninth"),
+    *("twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth"),
+    *("eighteenth", "nineteenth", "twentieth", "twentysecond"),
+)
+"""Whom no rule was tuned on before the classifier was there."""
 WRITERS = {
     "own": ("attacks", ("to_catch",)),
     "training": ("attacks_training", ()),
     "blind": ("attacks_blind", ("held_out",)),
     "second": ("attacks_second", ("second",)),
     "third": ("", ("third",)),
-    "fourth": ("attacks_fourth", ("fourth",)),
-    "fifth": ("attacks_fifth", ("fifth",)),
-    "sixth": ("attacks_sixth", ("sixth",)),
-    "seventh": ("attacks_seventh", ("seventh",)),
-    "eighth": ("attacks_eighth", ("eighth",)),
+    **{writer: (f"attacks_{writer}", (writer,)) for writer in STRANGERS},
 }
-STRANGERS = ("fourth", "fifth", "sixth", "seventh", "eighth")
-"""Whom no rule was tuned on before the classifier was there."""
 SPOKEN = {
     "open": "open", "ask": "next", "change_mind": "waived", "answer": "answer", "insist": "unsure",
     "confirm": "confirm", "challenge": "missing", "correct": "again", "error": "trouble",
@@ -58,9 +58,9 @@ SPOKEN = {
     "verify": "verify", "close": "close", "give_up": "leave",
 }  # fmt: skip
 """Tables of the rule user's phrases, and the situation of the corpus that they belong to."""
-SIGN_OF = {"invent": "conditioning.entity", "parrot": "perspective.copy"}
+SIGN_OF = {"parrot": "perspective.copy"}
 """By which uncertain rule a kind shows whose wording is like anybody's."""
-VOICE, LEAVE = ("drift", "leak", "bad"), ("early",)
+VOICE, LEAVE, MADE_UP = ("drift", "leak", "bad"), ("early",), ("invent",)
 GROWN = ("drift", "leak", "early")
 """Kinds that the training grammar makes."""
 _SMOOTH = 0.3
@@ -93,7 +93,7 @@ class Example:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say what it is worth")
-    parser.add_argument("--rejected", type=float, default=0.02)
+    parser.add_argument("--rejected", type=float, default=0.03)
     parser.add_argument("--show", action="store_true", help="print what is judged wrongly")
     parser.add_argument("--out", type=Path, help="instead of the file in the package")
     options = parser.parse_args()
@@ -101,17 +101,16 @@ def main() -> None:
     writers = [w for w in WRITERS if any(e.writer == w for e in examples)]
     print({w: sum(e.writer == w for e in examples) for w in writers})
     words, marks = matrices(examples)
-    left_out = np.full((len(examples), 2), np.nan)
+    left_out = np.full((len(examples), len(lock.HEADS)), np.nan)
     for writer in writers:
         seen = np.array([e.writer != writer for e in examples])
-        voice, leave = first(examples, words, marks, seen)
-        left_out[~seen] = scored(words, marks, voice, leave)[~seen]
+        left_out[~seen] = scored(words, marks, first(examples, words, marks, seen))[~seen]
     strangers = [w for w in STRANGERS if w in writers]
     names = names_of(examples, left_out)
     table = signs_of(examples, left_out, names)
     margins = np.full(len(examples), np.nan)
     for writer in strangers:
-        seen = np.array([e.writer in strangers and e.writer != writer for e in examples])
+        seen = np.array([_teaches(e, strangers) and e.writer != writer for e in examples])
         weigh = second(examples, table, seen)
         mine = np.array([e.writer == writer for e in examples])
         margins[mine] = table[mine] @ weigh
@@ -119,10 +118,10 @@ def main() -> None:
     if options.check:
         return
     everybody = np.ones(len(examples), bool)
-    voice, leave = first(examples, words, marks, everybody)
-    weigh = second(examples, table, np.array([e.writer in strangers for e in examples]))
+    heads = first(examples, words, marks, everybody)
+    weigh = second(examples, table, np.array([_teaches(e, strangers) for e in examples]))
     own = Path(str(resources.files(lock.__package__).joinpath(lock.FILE)))
-    write(options.out or own, voice, leave, names, weigh, threshold)
+    write(options.out or own, heads, names, weigh, threshold)
 
 
 def gather() -> list[Example]:
@@ -141,7 +140,7 @@ def gather() -> list[Example]:
                 kind = "bad" if case.rules else "good"
                 found.append(example(writer, kind, 1.0, case.scene, case.turn))
     for case in corpus.legitimate():
-        found.append(example("own", "good", 0.3, case.scene, case.turn))
+        found.append(example("own", "good", 0.8, case.scene, case.turn))
     for scene, message in (*composed(rng), *spoken(rng)):
         found.append(example("training", "good", 0.5, scene, turn_of(scene, message)))
     for kind, weight, scene, message in grown(rng):
@@ -301,23 +300,25 @@ def rows(found: Sequence[Any], scale: Sequence[float]) -> sparse.csr_matrix:
     return sparse.csr_matrix((values, np.concatenate(found), ends), shape=(len(found), BINS))
 
 
-def first(
-    examples: Sequence[Example], words: Any, marks: Any, seen: Any
-) -> tuple[np.ndarray, np.ndarray]:
-    """Weights for the voice and for taking leave, from the examples that may be seen."""
+def first(examples: Sequence[Example], words: Any, marks: Any, seen: Any) -> dict[str, np.ndarray]:
+    """Weights of each head, from the examples that may be seen."""
     both = (words + marks).tocsr()
     weight = np.array([e.weight for e in examples])
     kinds = np.array([e.kind for e in examples])
-    leaving = np.array([e.scene.act in ("close", "give_up") for e in examples])
-    voices = seen & np.isin(kinds, ["good", *VOICE, *LEAVE])
     bad = kinds != "good"
-    voice = fit_telling(
-        both[voices], bad[voices], weight[voices] * np.where(bad[voices], 1.5, 1.0), 12.0
-    )
+    heads = {}
+    for name in lock.HEADS:
+        if name == "leave":
+            continue
+        told = (*VOICE, *LEAVE) if name == "voice" else (name,)
+        either = seen & np.isin(kinds, ["good", *told])
+        emphasis = weight[either] * np.where(bad[either], 1.5, 1.0)
+        heads[name] = fit_telling(both[either], bad[either], emphasis, 12.0)
+    leaving = np.array([e.scene.act in ("close", "give_up") for e in examples])
     leaves = np.isin(kinds, LEAVE) | ((kinds == "good") & leaving)
     either = seen & (np.isin(kinds, LEAVE) | (kinds == "good"))
-    leave = fit_telling(words[either], leaves[either], weight[either], 12.0)
-    return voice, leave
+    heads["leave"] = fit_telling(words[either], leaves[either], weight[either], 12.0)
+    return heads
 
 
 def fit(table: Any, wanted: Any, weight: Any, strength: float) -> np.ndarray:
@@ -341,21 +342,26 @@ def fit_telling(table: Any, wanted: Any, weight: Any, strength: float) -> np.nda
     return fit(table @ sparse.diags(scale), wanted, weight, strength) * scale
 
 
-def scored(words: Any, marks: Any, voice: Any, leave: Any) -> np.ndarray:
-    return np.c_[words @ voice + marks @ voice, words @ leave]
+def scored(words: Any, marks: Any, heads: Mapping[str, np.ndarray]) -> np.ndarray:
+    """What each head makes of each example, a column a head."""
+    columns = [words @ heads[n] + (marks @ heads[n] if n != "leave" else 0.0) for n in lock.HEADS]
+    return np.stack(columns, axis=1)
+
+
+def weighed(e: Example, scores: Sequence[float]) -> dict[str, float]:
+    return lock.signs(dict(zip(lock.HEADS, scores, strict=True)), e.scene.act, e.rules)
 
 
 def names_of(examples: Sequence[Example], scores: Any) -> tuple[str, ...]:
-    found = {n for e, (v, g) in zip(examples, scores, strict=True)
-             for n in lock.signs(v, g, e.scene.act, e.rules)}  # fmt: skip
+    found = {n for e, row in zip(examples, scores, strict=True) for n in weighed(e, row)}
     return tuple(sorted(found))
 
 
 def signs_of(examples: Sequence[Example], scores: Any, names: Sequence[str]) -> np.ndarray:
     table = np.zeros((len(examples), len(names)))
-    for row, e, (voice, leave) in zip(table, examples, scores, strict=True):
-        values = lock.signs(voice, leave, e.scene.act, e.rules)
-        row[:] = [values.get(name, 0.0) for name in names]
+    for into, e, row in zip(table, examples, scores, strict=True):
+        values = weighed(e, row)
+        into[:] = [values.get(name, 0.0) for name in names]
     return table
 
 
@@ -367,9 +373,14 @@ def second(examples: Sequence[Example], table: Any, seen: Any) -> np.ndarray:
     return fit(table[left], wanted[left], weight[left], 1.0)
 
 
+def _teaches(e: Example, strangers: Sequence[str]) -> bool:
+    """Whether an example says how much a rule is worth: no decent turn of our own breaks one."""
+    return e.writer in strangers or (e.writer == "own" and e.kind == "bad")
+
+
 def _is_weighed(e: Example) -> bool:
-    """Whether the wording or a sign can tell; what is made up or copied shows in a sign only."""
-    return e.kind in ("good", *VOICE, *LEAVE) or SIGN_OF.get(e.kind) in e.rules
+    """Whether the wording or a sign can tell; what is copied shows in a sign only."""
+    return e.kind in ("good", *VOICE, *LEAVE, *MADE_UP) or SIGN_OF.get(e.kind) in e.rules
 
 
 def report(
@@ -378,7 +389,7 @@ def report(
     """The threshold, and what it does to writers who were left out."""
     good = [m for e, m in zip(examples, margins, strict=True)
             if e.writer in writers and e.kind == "good" and not e.certain]  # fmt: skip
-    for part in sorted({share, 0.004, 0.006, 0.008, 0.01, 0.015, 0.02}):
+    for part in sorted({share, 0.005, 0.01, 0.02, 0.03, 0.05}):
         threshold = float(np.quantile(good, 1 - part))
         hits, counts = Counter[tuple[str, str]](), Counter[tuple[str, str]]()
         for e, margin in zip(examples, margins, strict=True):
@@ -401,11 +412,15 @@ def report(
 
 
 def write(
-    path: Path, voice: Any, leave: Any, names: Sequence[str], weigh: Any, threshold: float
+    path: Path,
+    heads: Mapping[str, np.ndarray],
+    names: Sequence[str],
+    weigh: np.ndarray,
+    threshold: float,
 ) -> None:
     arrays: dict[str, Any] = {"signs": np.array(names), "weigh": weigh.round(4)}
     arrays["threshold"] = np.float64(round(threshold, 4))
-    for name, weights in (("voice", voice), ("leave", leave)):
+    for name, weights in heads.items():
         step = float(np.abs(weights).max() / 127)
         arrays[name] = np.round(weights / step).astype(np.int8)
         arrays[f"{name}_step"] = np.float64(step)

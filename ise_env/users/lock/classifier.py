@@ -1,9 +1,9 @@
 """A second opinion that is learnt: whether somebody in this situation would write like that.
 
-Two linear classifiers over hashed features (`features`), one for whose voice it is and one for
-taking leave, and a third that weighs their scores together with the uncertain rules. Trained by
-`scripts/train_role_lock.py` on the committed collections, judged by writers left out; the weights
-are `classifier.npz`. Only for English: other languages are left to the rules.
+Linear classifiers over hashed features (`features`), the heads, each of which knows one way to
+fall out of the part, and one more that weighs their scores together with the uncertain rules.
+Trained by `scripts/train_role_lock.py` on the committed collections, judged by writers left out;
+the weights are `classifier.npz`. Only for English: other languages are left to the rules.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import io
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -22,6 +22,9 @@ from ise_env.users.lock.features import masked, setting, wording
 from ise_env.users.lock.scene import Scene
 
 FILE = "classifier.npz"
+HEADS = ("voice", "drift", "leak", "invent", "leave")
+"""Each positive for what its name says: `voice` for any foreign voice, the assistant's part, the
+knowledge of a test, details that come from nowhere, a goodbye."""
 _LEAVING = ("close", "give_up")
 _EVEN = 40
 """Fewer features than these count as if they were so many: short messages say less."""
@@ -35,22 +38,23 @@ Weights = NDArray[np.float64]
 class Classifier:
     """The weights, one for every bin of a feature hash."""
 
-    voice: Weights
-    """Positive speaks for the assistant's part, or for somebody who knows of a test."""
-    leave: Weights
-    """Positive speaks for a goodbye."""
+    heads: Mapping[str, Weights]
+    """By the names of `HEADS`."""
     signs: tuple[str, ...]
     """What `weigh` has weights for, in order; see `signs`."""
     weigh: Weights
     threshold: float
 
-    def scores(self, message: str, scene: Scene) -> tuple[float, float]:
-        """How foreign the voice is, and how much the message takes leave."""
+    def scores(self, message: str, scene: Scene) -> dict[str, float]:
+        """What each head makes of a message."""
         text = masked(message, scene)
         words, marks = wording(text), setting(text, scene)
         scale = scale_of(len(words))
-        voice = scale * self.voice[words].sum() + _MARKS * self.voice[marks].sum()
-        return float(voice), float(scale * self.leave[words].sum())
+        return {
+            name: float(scale * head[words].sum())
+            + (float(_MARKS * head[marks].sum()) if name != "leave" else 0.0)
+            for name, head in self.heads.items()
+        }
 
     def margin(self, message: str, scene: Scene, rules: Collection[str]) -> float:
         """By how much a message is beyond the threshold; positive where it is to be rejected.
@@ -60,17 +64,21 @@ class Classifier:
             scene: Where.
             rules: Uncertain rules that it breaks.
         """
-        values = signs(*self.scores(message, scene), scene.act, rules)
+        values = signs(self.scores(message, scene), scene.act, rules)
         total = sum(values.get(n, 0.0) * w for n, w in zip(self.signs, self.weigh, strict=True))
         return float(total) - self.threshold
 
 
-def signs(voice: float, leave: float, act: str, rules: Collection[str]) -> dict[str, float]:
+def signs(scores: Mapping[str, float], act: str, rules: Collection[str]) -> dict[str, float]:
     """What is weighed together, by name."""
     leaving = act in _LEAVING
+    voices = {name: score for name, score in scores.items() if name != "leave"}
+    leave = scores["leave"]
+    kinds = [score for name, score in scores.items() if name not in ("voice", "leave")]
     return {
         "1": 1.0,
-        "voice": voice,
+        **voices,
+        "most": max(kinds if leaving else [*kinds, leave]),
         f"act {act}": 1.0,
         "leave": 0.0 if leaving else leave,
         "leaves": 0.0 if leaving else max(leave, 0.0),
@@ -90,8 +98,7 @@ def learnt() -> Classifier:
     """The one that comes with the package."""
     with np.load(io.BytesIO(_bytes()), allow_pickle=False) as data:
         return Classifier(
-            voice=data["voice"] * float(data["voice_step"]),
-            leave=data["leave"] * float(data["leave_step"]),
+            heads={name: data[name] * float(data[f"{name}_step"]) for name in HEADS},
             signs=tuple(str(name) for name in data["signs"]),
             weigh=data["weigh"],
             threshold=float(data["threshold"]),

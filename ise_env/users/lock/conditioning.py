@@ -58,7 +58,8 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
     if not scene.english:
         return False
     if scene.answer and turn.act == "answer":
-        return covered(scene.answer, turn.message) < 0.4
+        told, own = scene.answer, turn.message
+        return max(covered(told, own), covered(own, told)) < 0.4  # `gcc` of "gcc, as in class"
     return not (
         frames()["sign.reply"].pattern.search(turn.message)
         or content_words(turn.message) & content_words(move.question)

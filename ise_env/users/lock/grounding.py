@@ -16,7 +16,7 @@ from ise_env.users.protocol import UserTurn
 
 _ENTITY = re.compile(
     r"[\w.+-]+@[\w-]+\.[\w.-]+\w|https?://\S+|\b\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?\b"
-    r"|\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8}-[0-9a-f-]{12,}\b|\b(?=\w*\d)[0-9a-f]{7,40}\b|\b[A-Z]{2,}-\d+\b"
+    r"|\b0x[0-9a-fA-F]+\b|\b[0-9a-f]{8}-[0-9a-f-]{12,}\b|\b(?=\w*\d)(?=\w*[a-f])[0-9a-f]{7,40}\b|\b[A-Z]{2,}-\d+\b"
     r"|\b[\w-]+(?:/[\w.-]+)+\b|(?<![\w.,-])[$€£]?\d[\d,]*(?:\.\d+)*(?:%|[kKmM]\b)?(?![\w/-])"
     r"|(?:[A-Za-z]:)?\\[\w\\.-]+|\b[a-z]+(?:_\w+)+\b"
     r"|\b(?!\d+(?:st|nd|rd|th|x|am|pm|h|s|min)\b)(?=[\w-]*\d)(?=[\w-]*[A-Za-z]{2})[\w-]*\w!?"

@@ -15,7 +15,15 @@ from ise_env.users.digest import mentioned
 from ise_env.users.language import language_of
 from ise_env.users.lock.agency import lexicon, sentences, statement_of, works
 from ise_env.users.lock.frames import frames
-from ise_env.users.lock.scene import Scene, Violation, content_words, ngrams, own_text, words
+from ise_env.users.lock.scene import (
+    Scene,
+    Violation,
+    content_words,
+    ngrams,
+    own_text,
+    without,
+    words,
+)
 from ise_env.users.protocol import UserTurn
 
 COPIED_WORDS = 8
@@ -62,7 +70,7 @@ def violations(turn: UserTurn, scene: Scene) -> Iterator[Violation]:
     meta = any(t not in known for t in _TOKEN.findall(text.lower()) if t in lexicon("meta"))
     if meta or any(not _has_a_source(m.group(), scene) for m in leaks.pattern.finditer(text)):
         yield leaks.violation
-    copied = _copied(turn.message, scene)
+    copied = _copied(without(turn.message, [scene.goal.request]), scene)
     if copied > _PARTLY:
         yield Violation(
             "perspective.copy",

@@ -35,6 +35,8 @@ def own_scene(
         planned: The act of the situation, for a line that ends a dialogue too early.
     """
     moment = {**person.get(situation, {}), **line}
+    if "heard" in line and "answer" not in line:
+        moment.pop("answer", None)  # what they know was asked for by another question
     steps = {name: _step(name, person[name]) for name in _ASKS if name in person}
     asking = situation in _ASKS
     name = situation if asking else moment.get("step", "open")
