@@ -39,7 +39,7 @@ from ise_env.users.protocol import UserTurn
 STRANGERS = (
     *("fourth", "fifth", "sixth", "seventh", "eighth", "ninth"),
     *("twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth"),
-    *("eighteenth", "nineteenth", "twentieth", "twentysecond"),
+    *("eighteenth", "nineteenth", "twentieth", "twentyfirst", "twentysecond", "twentythird"),
 )
 """Whom no rule was tuned on before the classifier was there."""
 WRITERS = {
@@ -140,7 +140,7 @@ def gather() -> list[Example]:
                 kind = "bad" if case.rules else "good"
                 found.append(example(writer, kind, 1.0, case.scene, case.turn))
     for case in corpus.legitimate():
-        found.append(example("own", "good", 0.8, case.scene, case.turn))
+        found.append(example("own", "good", 2.0, case.scene, case.turn))
     for scene, message in (*composed(rng), *spoken(rng)):
         found.append(example("training", "good", 0.5, scene, turn_of(scene, message)))
     for kind, weight, scene, message in grown(rng):

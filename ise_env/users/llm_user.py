@@ -184,9 +184,9 @@ class LLMUser:
 
 
 def _is_one_object(text: str) -> bool:
-    """Whether no second object follows: which of two turns was meant, nobody knows."""
+    """Whether nothing follows the object: another one, or a remark of whoever wrote it."""
     _, end = json.JSONDecoder().raw_decode(text, max(text.find("{"), 0))
-    return "{" not in text[end:]
+    return not text[end:].strip("`~ \n\r\t")
 
 
 def _turn(answer: Structured[PhrasedTurn], plan: UserTurn) -> UserTurn:

@@ -101,6 +101,25 @@ def test_every_rejected_attempt_is_kept_with_its_rules() -> None:
     assert turn.attempts[-1]["source"] == "template"
 
 
+@pytest.mark.parametrize(
+    ("answer", "heard"),
+    [
+        ('{"act": "request", "message": "MINE"}', True),
+        ('```json\n{"act": "request", "message": "MINE"}\n```\n', True),
+        ('{"act": "request", "message": "MINE"} That should do it.', False),
+        ('{"act": "request", "message": "MINE"}\n{"act": "close", "message": "Bye"}', False),
+    ],
+)
+def test_a_remark_behind_the_object_makes_it_no_answer(
+    monkeypatch: pytest.MonkeyPatch, answer: str, heard: bool
+) -> None:
+    mine = f"Could you {steps(1)[0].request}?"
+    monkeypatch.setattr(MisbehavingModel, "answer", lambda *_: answer.replace("MINE", mine))
+    with MisbehavingModel() as model:
+        turn = make(model, count=1).open()
+    assert (turn.message == mine and turn.attempts[-1]["source"] == "model") is heard
+
+
 def test_without_the_lock_bad_turns_are_said_and_their_rules_recorded() -> None:
     with MisbehavingModel(["drift"], rate=1.0) as model:
         user = make(model, "llm+no-lock")
