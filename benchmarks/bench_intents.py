@@ -235,6 +235,7 @@ def folders_only(embedder: Embedder, n: int) -> Iterator[tuple[str, str]]:
 
 def neighbourhood(embedder: Embedder, others: list[str], n: int) -> Iterator[tuple[str, str]]:
     """Somebody else's intents beside as many of ours, drawn again and again."""
+    others = others[:_COMPARED]
     theirs, count = embedder.embed(others), len(others)
     ours = embedder.embed([intent.utterance for intent in sample(n, 0)])
     rng = np.random.default_rng(0)
@@ -245,6 +246,10 @@ def neighbourhood(embedder: Embedder, others: list[str], n: int) -> Iterator[tup
         yield f"{name} of {count} of ours", f"{middle:.2f} ({low:.2f} to {high:.2f} of 90 % draws)"
     nearest = (theirs @ ours.T).max(axis=1)
     yield "nearest of ours to each of theirs", " ".join(f"{cosine:.2f}" for cosine in nearest)
+
+
+_COMPARED = 64
+"""Of somebody else's intents, at most."""
 
 
 def _mean_cosine(vectors: Vectors) -> float:

@@ -153,7 +153,7 @@ def _state(look: _Look, changes: Sequence[FileChange]) -> dict[str, _State]:
     for index, change in enumerate(changes):
         mtime = 0.0
         if index < _STATS and change.change != "deleted":
-            stat = look.find(change.path)
+            stat = look.at(change.path)
             mtime = stat.mtime if stat else 0.0
         state[change.path] = (change.change, change.size, mtime)
     return state
@@ -161,7 +161,7 @@ def _state(look: _Look, changes: Sequence[FileChange]) -> dict[str, _State]:
 
 def _back(look: _Look, path: str) -> FileChange:
     """A path that differed from the start when the user last looked, and no longer does."""
-    stat = look.find(path)
+    stat = look.at(path)
     if stat is None:
         return FileChange(path, "deleted", "file", 0, None)
     return FileChange(path, "modified", stat.kind, stat.size, None)
@@ -255,8 +255,11 @@ class _Look:
         return done.output if isinstance(done, Completed) else b""
 
     def find(self, path: str) -> FileStat | None:
-        """What is there, None for nothing; a round trip for each path, once."""
-        path = _inside(path)
+        """What is there by a path as people write it, None for nothing."""
+        return self.at(_inside(path))
+
+    def at(self, path: str) -> FileStat | None:
+        """What is at this very path; asked for once, however often it is wanted."""
         if path not in self._stats:
             try:
                 self._stats[path] = self.workspace.stat(path)

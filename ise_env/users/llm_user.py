@@ -39,6 +39,9 @@ _UNREADABLE = re.compile(
 )
 """llama.cpp answers 500 when its own model's output is cut off or breaks the grammar."""
 
+_NOTHING = re.compile(r"(?:[`~\s]|</s>|<\|\w+\|>)*")
+"""The end of a code fence, and marks of its own that an endpoint leaves in."""
+
 Detail = Annotated[str, Field(max_length=120)]
 
 
@@ -156,8 +159,8 @@ class LLMUser:
                 raise
             return None, _record("", ["format.json"], None), ["Not the JSON object asked for."]
         turn = _turn(answer, plan)
-        if not _is_one_object(answer.completions[-1].content):
-            why = "Not one JSON object and nothing else."
+        if not _ends_with_the_object(answer.completions[-1].content):
+            why = "Nothing may follow the JSON object."
             return None, _record(turn.message, ["format.json"], _usage(answer.completions)), [why]
         found = judge(turn, scene)
         record = _record(turn.message, [v.rule for v in found], _usage(answer.completions))
@@ -183,10 +186,10 @@ class LLMUser:
         return turn
 
 
-def _is_one_object(text: str) -> bool:
+def _ends_with_the_object(text: str) -> bool:
     """Whether nothing follows the object: another one, or a remark of whoever wrote it."""
     _, end = json.JSONDecoder().raw_decode(text, max(text.find("{"), 0))
-    return not text[end:].strip("`~ \n\r\t")
+    return _NOTHING.fullmatch(text, end) is not None
 
 
 def _turn(answer: Structured[PhrasedTurn], plan: UserTurn) -> UserTurn:

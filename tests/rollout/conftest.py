@@ -55,6 +55,7 @@ def runs(tmp_path_factory, local_backend):
     """Two runs over the same intents: the oracle's and the faulty agent's."""
     root = tmp_path_factory.mktemp("runs")
     intents = root / "intents.jsonl"
+    # A seed with which the faulty agent fails some, for what is shown and exported of failures.
     intents.write_text("".join(f"{i.model_dump_json()}\n" for i in sample(6, 3)))
     for agent in ("oracle", "faulty"):
         request = Request(

@@ -40,6 +40,7 @@ EVERY = "resume it so that q/d.csv has every order exactly once"
         (DEAREST, "name,price\nA,3\nB,2", ""),
         (DEAREST, "name,price\nA,3", ""),
         (DEAREST, "name,price\nA,3\nB,2\nC,1", "challenge.too_many"),
+        (DEAREST.replace("two", "9" * 5_000), "name,price\nA,3\nB,2\nC,1", ""),
         (ONCE, "article,complaints\nP1,2\nP2,1", ""),
         (ONCE, "article,complaints\nP1,2\nP2,1\nP1,1", "challenge.twice"),
         (EVERY, "order,sum\no1,2\no2,2", ""),

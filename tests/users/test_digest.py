@@ -179,3 +179,14 @@ def test_a_broken_mailbox_is_nobodys_failure(workspace: Workspace) -> None:
     workspace.run(f"mkdir -p {HOME}/Maildir/new/folder && echo x > {HOME}/Maildir/cur")
     workspace.write(f"{HOME}/Maildir/new/3.host", b"\xff\x00")
     assert watching.build("").mail == ("nobody: (no subject)",)
+
+
+def test_a_folder_that_is_called_like_home_is_not_home(workspace: Workspace) -> None:
+    watching = DigestBuilder(workspace)
+    watching.build("")
+    workspace.run("mkdir '~' && echo one > '~/note'")
+    assert [c.path for c in watching.build("").changes] == ["~/note"]
+    workspace.run("echo two > '~/note'")
+    assert [c.path for c in watching.build("").changes] == ["~/note"]
+    workspace.run("rm -r '~'")
+    assert [(c.path, c.change) for c in watching.build("").changes] == [("~/note", "deleted")]

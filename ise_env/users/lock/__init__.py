@@ -41,7 +41,7 @@ def broken(turn: UserTurn, scene: Scene) -> list[Violation]:
     Of one that is far too long nothing else is said: nobody has to read on.
     """
     limit = register.most_words(turn, scene)
-    own = len(scene.goal.request) + len(scene.context)
+    own = len(scene.goal.request) + len(scene.context) + len(scene.answer)
     if len(turn.message) > own + _LETTERS * limit:
         return [register.too_long(limit)]
     return [found for rules in CONSTRAINTS for found in rules.violations(turn, scene)]

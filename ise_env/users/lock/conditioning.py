@@ -12,11 +12,16 @@ from collections.abc import Iterator
 from ise_env.users.digest import mentioned
 from ise_env.users.lock.frames import frames
 from ise_env.users.lock.grounding import entities, invented
-from ise_env.users.lock.scene import Scene, Violation, content_words, covered, own_text
+from ise_env.users.lock.scene import Scene, Violation, content_words, covered, own_text, words
 from ise_env.users.protocol import UserTurn
 
 _UNSEEN = re.compile(r"n't\b|\b(?:not|no|cannot|never|nowhere|missing|without|where)\b", re.I)
 _CLAUSE = re.compile(r"[,;:]\s|\s(?:and|but|so)\s")
+_ENOUGH = 0.4
+"""Share of the content words of an answer that has to be told."""
+_SMALL = frozenset(
+    "the a an it is not no of to in on at as by or and i we my our you please just thanks".split()
+)
 _YES_OR_NO = re.compile(r"(?:yes|no)\b", re.I)
 
 
@@ -58,13 +63,26 @@ def _unanswered(turn: UserTurn, scene: Scene) -> bool:
     if not scene.english:
         return False
     if scene.answer and turn.act == "answer":
-        told, own = scene.answer, turn.message
-        return max(covered(told, own), covered(own, told)) < 0.4  # `gcc` of "gcc, as in class"
+        return not _tells(turn.message, scene.answer)
     return not (
         frames()["sign.reply"].pattern.search(turn.message)
         or content_words(turn.message) & content_words(move.question)
         or entities(turn.message)
     )
+
+
+def _tells(message: str, answer: str) -> bool:
+    """Whether a message has enough of what is known, or is the heart of it and little else.
+
+    `gcc` is enough of "gcc, the course uses gcc"; what stands behind the first comma may be what
+    is *not* so.
+    """
+    if covered(answer, message) >= _ENOUGH:
+        return True
+    own = content_words(message) or {w for w in words(message) if w not in _SMALL}
+    heart = _CLAUSE.split(answer)[0]
+    there = content_words(heart) | set(words(heart))
+    return bool(own) and own <= there
 
 
 def _knows_what(turn: UserTurn, scene: Scene) -> bool:

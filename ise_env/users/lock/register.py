@@ -73,7 +73,7 @@ def most_words(turn: UserTurn, scene: Scene) -> int:
     limit = max(scene.register.most_words * 3 // 2, 30)
     if turn.act in ("request", "correct", "change_mind"):
         limit += len(words(scene.goal.request)) + len(words(scene.context)) // 2
-    return limit
+    return limit + len(words(scene.answer))
 
 
 def too_long(limit: int) -> Violation:

@@ -81,4 +81,6 @@ def test_the_committed_collections_give_the_committed_weights(tmp_path: Path) ->
         assert set(ours.files) == set(theirs.files)
         for name in classifier.HEADS:  # rounding in another BLAS may turn a step of 127
             assert np.abs(ours[name].astype(int) - theirs[name].astype(int)).max() <= 1
+        assert ours["signs"].tolist() == theirs["signs"].tolist()
+        assert np.abs(ours["weigh"] - theirs["weigh"]).max() < 0.05
         assert abs(float(ours["threshold"]) - float(theirs["threshold"])) < 0.01

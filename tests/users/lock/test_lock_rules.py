@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from ise_env.users.language import language_of
 from ise_env.users.lock import broken, corpus, judge
+from ise_env.users.lock.grounding import invented
 from ise_env.users.lock.scene import Scene
 from ise_env.users.protocol import Act, UserTurn
 
@@ -112,9 +113,28 @@ def test_of_a_message_that_is_far_too_long_nothing_else_is_said(piece: str) -> N
     assert rules(long, corpus.scene_of("ledger", "lookedat")) == {"register.length"}
 
 
-def test_a_figure_of_hundreds_of_digits_is_a_figure_from_nowhere() -> None:
-    found = rules(f"Is row {'7' * 300} all right?", corpus.scene_of("ledger", "lookedat"))
-    assert "conditioning.entity" in found
+@pytest.mark.parametrize("piece", ["a ", "I've ", "<|", "(thinking ", "7", "```", "1/", "@."])
+def test_no_text_of_the_agents_makes_a_detector_crawl(piece: str) -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    digest = replace(scene.digest, agent_text=piece * (30_000 // len(piece)))
+    assert rules("Is the first row right?", replace(scene, digest=digest)) <= {
+        "conditioning.unanswered"
+    }
+    assert rules(piece * (600 // len(piece)), scene)
+
+
+def test_a_figure_of_thousands_of_digits_is_a_figure_from_nowhere() -> None:
+    scene = corpus.scene_of("ledger", "lookedat")
+    turn = UserTurn(act="status", subgoal=scene.goal.id, message=f"Is row {'7' * 5_000} right?")
+    certain, _ = invented(turn, scene)
+    assert certain == ["7" * 5_000]
+
+
+@pytest.mark.parametrize("message", ["???", "the.", "not that"])
+def test_what_says_nothing_is_no_answer(message: str) -> None:
+    scene = replace(corpus.scene_of("ledger", "answer"), answer="gcc, the course uses gcc")
+    assert "conditioning.unanswered" in rules(message, scene)
+    assert rules("gcc please", scene) == set()
 
 
 def test_a_file_whose_name_begins_like_a_report_of_work_is_none() -> None:
@@ -123,6 +143,7 @@ def test_a_file_whose_name_begins_like_a_report_of_work_is_none() -> None:
     assert rules("I have saved-shop/offers.csv before me. Is it complete?", scene) == set()
     saved = UserTurn(act="status", subgoal=scene.goal.id, message="I have saved the offers.")
     assert "perspective.solution" in {violation.rule for violation in broken(saved, scene)}
+    assert "perspective.solution" in rules(saved.message, corpus.scene_of("ledger", "lookedat"))
 
 
 def test_a_quotation_to_reply_to_is_no_copy_but_most_of_a_message_is() -> None:
