@@ -2,7 +2,8 @@
 
 Every collection has a writer. A first layer of classifiers looks at the wording; it is scored on
 writers that it has not seen, and on these scores, with the uncertain rules, another is trained
-that decides. Rules count only for writers who had not seen them and on whom they were not tuned.
+that decides. What a rule is worth is learnt from writers on whom it was not tuned, and from bad
+turns of our own, so that none is worth nothing.
 The threshold is taken from left-out writers too: so many of their good turns are rejected.
 
     python scripts/train_role_lock.py [--check] [--rejected 0.03] [--out FILE]
@@ -41,7 +42,8 @@ STRANGERS = (
     *("twelfth", "thirteenth", "fourteenth", "fifteenth", "sixteenth", "seventeenth"),
     *("eighteenth", "nineteenth", "twentieth", "twentyfirst", "twentysecond", "twentythird"),
 )
-"""Whom no rule was tuned on before the classifier was there."""
+"""Whom no rule was tuned on before the classifier was there. `tenth` and `eleventh` are left out on
+purpose: they measure the lock."""
 WRITERS = {
     "own": ("attacks", ("to_catch",)),
     "training": ("attacks_training", ()),
@@ -61,6 +63,7 @@ SPOKEN = {
 SIGN_OF = {"parrot": "perspective.copy"}
 """By which uncertain rule a kind shows whose wording is like anybody's."""
 VOICE, LEAVE, MADE_UP = ("drift", "leak", "bad"), ("early",), ("invent",)
+"""Kinds by what gives them away: who speaks, that they go, where it comes from."""
 GROWN = ("drift", "leak", "early")
 """Kinds that the training grammar makes."""
 _SMOOTH = 0.3
@@ -374,7 +377,7 @@ def second(examples: Sequence[Example], table: Any, seen: Any) -> np.ndarray:
 
 
 def _teaches(e: Example, strangers: Sequence[str]) -> bool:
-    """Whether an example says how much a rule is worth: no decent turn of our own breaks one."""
+    """Whether an example says what a rule is worth: decent turns of our own break none."""
     return e.writer in strangers or (e.writer == "own" and e.kind == "bad")
 
 

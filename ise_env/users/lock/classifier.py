@@ -1,9 +1,10 @@
 """A second opinion that is learnt: whether somebody in this situation would write like that.
 
-Linear classifiers over hashed features (`features`), the heads, each of which knows one way to
-fall out of the part, and one more that weighs their scores together with the uncertain rules.
-Trained by `scripts/train_role_lock.py` on the committed collections, judged by writers left out;
-the weights are `classifier.npz`. Only for English: other languages are left to the rules.
+Linear classifiers over hashed features (`features`), the heads, each of which knows a way to fall
+out of the part (`voice` several of them), and one more that weighs their scores together with the
+uncertain rules. Trained by `scripts/train_role_lock.py` on the committed collections, judged by
+writers left out; the weights are `classifier.npz`. Only for English: other languages are left to
+the rules.
 """
 
 from __future__ import annotations
@@ -23,8 +24,8 @@ from ise_env.users.lock.scene import Scene
 
 FILE = "classifier.npz"
 HEADS = ("voice", "drift", "leak", "invent", "leave")
-"""Each positive for what its name says: `voice` for any foreign voice, the assistant's part, the
-knowledge of a test, details that come from nowhere, a goodbye."""
+"""Positive for: drift, leak and goodbye taken together; the assistant's part; knowledge of a test;
+details that come from nowhere; a goodbye."""
 _LEAVING = ("close", "give_up")
 _EVEN = 40
 """Fewer features than these count as if they were so many: short messages say less."""
@@ -70,14 +71,19 @@ class Classifier:
 
 
 def signs(scores: Mapping[str, float], act: str, rules: Collection[str]) -> dict[str, float]:
-    """What is weighed together, by name."""
+    """What is weighed together, by name.
+
+    `most` is the head that is surest, so that the others, who know of other things, do not talk
+    it down. To take leave speaks against a message (`leave`, `leaves`) unless it is its act; then
+    not to do so does (`stays`).
+    """
     leaving = act in _LEAVING
-    voices = {name: score for name, score in scores.items() if name != "leave"}
+    others = {name: score for name, score in scores.items() if name != "leave"}
     leave = scores["leave"]
     kinds = [score for name, score in scores.items() if name not in ("voice", "leave")]
     return {
         "1": 1.0,
-        **voices,
+        **others,
         "most": max(kinds if leaving else [*kinds, leave]),
         f"act {act}": 1.0,
         "leave": 0.0 if leaving else leave,
